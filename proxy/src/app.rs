@@ -1,0 +1,1 @@
+//! Composition root: builds every part from checked settings and owns every task.

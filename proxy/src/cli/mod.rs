@@ -1,0 +1,1 @@
+//! (room owner writes this header)

@@ -1,0 +1,158 @@
+//! Every metric of the process, in one registry that is handed down (no default registry).
+//! Never here: labels with unbounded values (statement text, keys, client names).
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Handles to all metrics. Cheap to share behind an `Arc`.
+///
+/// Labels are bounded: `table` is a mapped MySQL table, `outcome`, `operation`, `code` are fixed sets.
+pub struct Metrics {
+    registry: Registry,
+    /// Statements by table and outcome (`captured`, `swept`, `harmless`, ...).
+    pub statements: IntCounterVec,
+    /// Dirty keys learnt, by table.
+    pub captured: IntCounterVec,
+    /// Committed dirty entries taken up, by table: `seen = applied + superseded + owed`.
+    pub seen: IntCounterVec,
+    pub applied: IntCounterVec,
+    pub superseded: IntCounterVec,
+    pub owed: IntGaugeVec,
+    /// Owed entries parked with a reason, by table (a part of `owed`).
+    pub parked: IntGaugeVec,
+    /// Sweeps still owed, by table.
+    pub sweeps_owed: IntGaugeVec,
+    /// Seconds from MySQL's commit to DynamoDB's acknowledgement, by table.
+    pub lag: HistogramVec,
+    /// DynamoDB requests by operation and outcome (`ok`, `conflict`, `throttled`, `error`).
+    pub dynamodb_calls: IntCounterVec,
+    /// Retries of DynamoDB requests by operation.
+    pub dynamodb_retries: IntCounterVec,
+    /// Seconds of one DynamoDB request by operation.
+    pub dynamodb_seconds: HistogramVec,
+    /// Items written, deleted, found equal, by entity name and action.
+    pub items: IntCounterVec,
+    /// Refusals by code.
+    pub refusals: IntCounterVec,
+    /// Client connections open now.
+    pub connections: IntGauge,
+    pub connections_total: IntCounter,
+    /// Failed connection attempts to MySQL.
+    pub upstream_failures: IntCounter,
+    /// Bytes of the journal on disk.
+    pub journal_bytes: IntGauge,
+    /// Journal syncs to disk.
+    pub journal_syncs: IntCounter,
+    /// Journal write failures.
+    pub journal_errors: IntCounter,
+    /// Phase by table (1..5).
+    pub phase: IntGaugeVec,
+    /// Reloads of phases, contract or configuration by file and outcome.
+    pub reloads: IntCounterVec,
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let vec = IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are valid");
+    registry.register(Box::new(vec.clone())).expect("metric names are unique");
+    vec
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let vec = IntGaugeVec::new(Opts::new(name, help), labels).expect("metric names are valid");
+    registry.register(Box::new(vec.clone())).expect("metric names are unique");
+    vec
+}
+
+fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+    let buckets = vec![
+        0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+        300.0,
+    ];
+    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)
+        .expect("metric names are valid");
+    registry.register(Box::new(vec.clone())).expect("metric names are unique");
+    vec
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let metric = IntCounter::new(name, help).expect("metric names are valid");
+    registry.register(Box::new(metric.clone())).expect("metric names are unique");
+    metric
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let metric = IntGauge::new(name, help).expect("metric names are valid");
+    registry.register(Box::new(metric.clone())).expect("metric names are unique");
+    metric
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let r = Registry::new();
+        Metrics {
+            statements: counters(&r, "segue_statements_total", "Statements seen.", &["table", "outcome"]),
+            captured: counters(&r, "segue_captured_total", "Dirty keys captured.", &["table"]),
+            seen: counters(&r, "segue_seen_total", "Committed dirty entries taken up.", &["table"]),
+            applied: counters(&r, "segue_applied_total", "Entries applied to DynamoDB.", &["table"]),
+            superseded: counters(
+                &r,
+                "segue_superseded_total",
+                "Entries whose work a later entry of the same key did.",
+                &["table"],
+            ),
+            owed: gauges(&r, "segue_owed", "Entries owed to DynamoDB.", &["table"]),
+            parked: gauges(&r, "segue_parked", "Owed entries parked with a reason.", &["table"]),
+            sweeps_owed: gauges(&r, "segue_sweeps_owed", "Sweeps owed.", &["table"]),
+            lag: histograms(&r, "segue_lag_seconds", "Seconds from commit to applied.", &["table"]),
+            dynamodb_calls: counters(
+                &r,
+                "segue_dynamodb_calls_total",
+                "DynamoDB requests.",
+                &["operation", "outcome"],
+            ),
+            dynamodb_retries: counters(
+                &r,
+                "segue_dynamodb_retries_total",
+                "Retried DynamoDB requests.",
+                &["operation"],
+            ),
+            dynamodb_seconds: histograms(
+                &r,
+                "segue_dynamodb_seconds",
+                "Seconds of one DynamoDB request.",
+                &["operation"],
+            ),
+            items: counters(&r, "segue_items_total", "Items by entity and action.", &["entity", "action"]),
+            refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
+            connections: gauge(&r, "segue_connections", "Client connections open."),
+            connections_total: counter(&r, "segue_connections_total", "Client connections accepted."),
+            upstream_failures: counter(
+                &r,
+                "segue_upstream_failures_total",
+                "Failed connections to MySQL.",
+            ),
+            journal_bytes: gauge(&r, "segue_journal_bytes", "Bytes of the journal on disk."),
+            journal_syncs: counter(&r, "segue_journal_syncs_total", "Journal syncs."),
+            journal_errors: counter(&r, "segue_journal_errors_total", "Journal write failures."),
+            phase: gauges(&r, "segue_phase", "Phase of each mapped table, 1 to 5.", &["table"]),
+            reloads: counters(&r, "segue_reloads_total", "Reloads by file and outcome.", &["file", "outcome"]),
+            registry: r,
+        }
+    }
+
+    /// The metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut out = Vec::new();
+        // Encoding into memory fails only on a metric without samples; such a family is left out.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
