@@ -4,3 +4,48 @@
 /// Most dirty keys one transaction carries before they become an owed sweep of the table.
 /// Bounds the memory of a session; a larger change is cheaper to sweep.
 pub const DIRTY_KEYS_PER_TRANSACTION_MAX: usize = 10_000;
+
+/// Least `journal.max_bytes`, in bytes: below it ordinary bursts would turn into sweeps.
+pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
+
+/// Most `mirror.workers`: each holds a control connection while it reads.
+pub const MIRROR_WORKERS_MAX: u64 = 1024;
+
+/// Most bytes of a phases file or a contract that is read, so that a wrong path is no flood.
+pub const CONFIGURATION_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Least characters of `admin.token`: shorter ones can be guessed.
+pub const ADMIN_TOKEN_CHARACTERS_MIN: usize = 16;
+
+/// Most bytes of an HTTP request's body: the largest valid one names a table and a phase.
+pub const HTTP_BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Seconds an HTTP request may take before it is answered 503.
+pub const HTTP_REQUEST_SECONDS_MAX: u64 = 10;
+
+/// HTTP connections answered at the same time; further ones wait in the kernel's backlog.
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
+
+/// Seconds an HTTP connection may stay open: an idle or slow client gives its place back.
+pub const HTTP_CONNECTION_SECONDS_MAX: u64 = 60;
+
+/// Milliseconds without a further change before a watched file is read: editors write in steps.
+pub const WATCH_SETTLE_MS: u64 = 100;
+
+/// Seconds between looks at watched files that no event announced (network file systems).
+pub const WATCH_POLL_SECONDS: u64 = 5;
+
+/// Seconds that running statements get to finish on a graceful stop.
+pub const STOP_STATEMENTS_SECONDS_MAX: u64 = 15;
+
+/// Seconds that the mirror gets to apply what it owes on a graceful stop; the rest stays journaled.
+pub const STOP_MIRROR_SECONDS_MAX: u64 = 10;
+
+/// Connections of the control account's pool beyond one for each mirror worker.
+pub const CONTROL_CONNECTIONS_EXTRA: usize = 4;
+
+/// Most connections of the control account's pool: MySQL's own default limit is 151.
+pub const CONTROL_CONNECTIONS_MAX: usize = 24;
+
+/// Seconds a first answer of MySQL or DynamoDB may take at start.
+pub const START_ANSWER_SECONDS_MAX: u64 = 15;
