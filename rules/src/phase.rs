@@ -63,7 +63,9 @@ impl fmt::Display for Phase {
 
 /// A name that is no phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a phase; use mysql-only, dual-write, dual-read, dynamodb-primary or dynamodb-only")]
+#[error(
+    "`{0}` is not a phase; use mysql-only, dual-write, dual-read, dynamodb-primary or dynamodb-only"
+)]
 pub struct UnknownPhase(pub String);
 
 impl FromStr for Phase {
@@ -85,5 +87,47 @@ impl PhaseMap {
     /// Whether no table is in a phase that needs statements to be planned.
     pub fn all_mysql_only(&self) -> bool {
         self.default == Phase::MysqlOnly && self.tables.values().all(|p| *p == Phase::MysqlOnly)
+    }
+}
+
+/// Why a table may not go from one phase to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PhaseStepRefused {
+    #[error("from `{from}` the next phase is `{next}`; `{to}` would jump over it")]
+    Jump { from: Phase, next: Phase, to: Phase },
+    #[error("MySQL lacks the writes of `dynamodb-only`, so there is no way back to `{to}`")]
+    NoWayBack { to: Phase },
+}
+
+/// Forward only to the neighbour, because sidecars change one after the other and only neighbouring
+/// phases agree on where data is. Back always, but not from `dynamodb-only`.
+pub fn change_allowed(from: Phase, to: Phase) -> Result<(), PhaseStepRefused> {
+    if from == Phase::DynamodbOnly && to < from {
+        return Err(PhaseStepRefused::NoWayBack { to });
+    }
+    let next = Phase::ALL.into_iter().find(|phase| *phase > from);
+    match next {
+        Some(next) if to > next => Err(PhaseStepRefused::Jump { from, next, to }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forward_goes_only_to_the_neighbour() {
+        for (index, from) in Phase::ALL.into_iter().enumerate() {
+            for (target, to) in Phase::ALL.into_iter().enumerate().skip(index) {
+                assert_eq!(change_allowed(from, to).is_ok(), target <= index + 1, "{from} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn back_is_allowed_except_from_dynamodb_only() {
+        assert!(change_allowed(Phase::DynamodbPrimary, Phase::MysqlOnly).is_ok());
+        assert!(change_allowed(Phase::DynamodbOnly, Phase::DynamodbPrimary).is_err());
     }
 }
