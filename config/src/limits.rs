@@ -1,6 +1,8 @@
 //! Every bound of the process: name, unit, reason.
 //! Never here: settings an operator changes (see `settings`).
 
+use std::time::Duration;
+
 /// Most dirty keys one transaction carries before they become an owed sweep of the table.
 /// Bounds the memory of a session; a larger change is cheaper to sweep.
 pub const DIRTY_KEYS_PER_TRANSACTION_MAX: usize = 10_000;
@@ -49,3 +51,22 @@ pub const CONTROL_CONNECTIONS_MAX: usize = 24;
 
 /// Seconds a first answer of MySQL or DynamoDB may take at start.
 pub const START_ANSWER_SECONDS_MAX: u64 = 15;
+
+/// Longest wait for a TCP (and TLS) connection to DynamoDB. Longer means the network is gone.
+pub const DYNAMODB_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest wait for one DynamoDB request; single-digit milliseconds are normal, a full scan page takes
+/// up to a second. The caller retries, so a lost answer must not be waited for.
+pub const DYNAMODB_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the credential chain (instance metadata, SSO, assumed roles) to answer.
+pub const DYNAMODB_CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait until a created table and its indexes are ACTIVE; AWS takes seconds to minutes.
+pub const DYNAMODB_TABLE_ACTIVE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Pause between two looks at a table that is being created.
+pub const DYNAMODB_TABLE_POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Longest wait for the embedded engine to answer its last requests when it stops.
+pub const DYNAMODB_EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(5);
