@@ -24,9 +24,7 @@ pub enum Expect {
 pub enum WriteOutcome {
     Done,
     /// The condition failed; the item as it stands (`None`: there is none).
-    Conflict {
-        existing: Option<Item>,
-    },
+    Conflict { existing: Option<Item> },
 }
 
 /// What went wrong, as far as a caller must tell cases apart.
@@ -77,11 +75,7 @@ impl Store {
     }
 
     /// Strongly consistent read of one item.
-    pub async fn get(
-        &self,
-        _table: &DynamoTable,
-        _key: &ItemKey,
-    ) -> Result<Option<Item>, StoreError> {
+    pub async fn get(&self, _table: &DynamoTable, _key: &ItemKey) -> Result<Option<Item>, StoreError> {
         unimplemented!()
     }
 

@@ -36,21 +36,13 @@ impl Control {
 
     /// Rows of a keyed select for these key tuples (any number; chunked and padded inside).
     /// Committed state only.
-    pub async fn keyed(
-        &self,
-        _select: &KeyedSelect,
-        _keys: &[Vec<Cell>],
-    ) -> Result<Vec<Row>, ControlError> {
+    pub async fn keyed(&self, _select: &KeyedSelect, _keys: &[Vec<Cell>]) -> Result<Vec<Row>, ControlError> {
         unimplemented!()
     }
 
     /// View rows of an entity for these driving keys; missing rows are simply absent. Main and child
     /// queries of one chunk see one snapshot.
-    pub async fn view(
-        &self,
-        _entity: &Entity,
-        _keys: &[Vec<Cell>],
-    ) -> Result<Vec<ViewRow>, ControlError> {
+    pub async fn view(&self, _entity: &Entity, _keys: &[Vec<Cell>]) -> Result<Vec<ViewRow>, ControlError> {
         unimplemented!()
     }
 
