@@ -1,2 +1,83 @@
 //! The upstream leg: connecting to MySQL for one client connection (TCP, TLS).
 //! Never here: the control account.
+
+mod any_certificate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::ServerName;
+use segue_config::limits;
+use segue_config::settings::UpstreamTls;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::wire::WireError;
+use crate::wire::channel::Channel;
+use crate::wire::transport::Transport;
+
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    #[error("cannot connect to MySQL server on '{address}': {reason}")]
+    Connect { address: String, reason: String },
+    #[error("TLS to MySQL server on '{address}': {reason}")]
+    Tls { address: String, reason: String },
+}
+
+/// Where and how client connections are continued to MySQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    address: Arc<str>,
+    policy: UpstreamTls,
+    connector: TlsConnector,
+}
+
+impl Upstream {
+    /// `address`: `host:port`. Certificates are not verified, as with MySQL's own PREFERRED mode:
+    /// servers sign their own, so there is nothing to verify it against.
+    pub fn new(address: &str, policy: UpstreamTls) -> Upstream {
+        Upstream {
+            address: address.into(),
+            policy,
+            connector: TlsConnector::from(Arc::new(any_certificate::client_config())),
+        }
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn policy(&self) -> UpstreamTls {
+        self.policy
+    }
+
+    /// Opens the TCP connection. MySQL speaks first.
+    pub async fn connect(&self) -> Result<Channel, UpstreamError> {
+        let failed =
+            |reason: String| UpstreamError::Connect { address: self.address.to_string(), reason };
+        let limit = Duration::from_secs(limits::UPSTREAM_CONNECT_SECONDS_MAX);
+        let stream = tokio::time::timeout(limit, TcpStream::connect(&*self.address))
+            .await
+            .map_err(|_| failed(format!("no answer within {} s", limit.as_secs())))?
+            .map_err(|e| failed(e.to_string()))?;
+        stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
+        Ok(Channel::new(Transport::Plain(stream), limits::RELAY_CHUNK_BYTES))
+    }
+
+    /// Turns the leg to TLS, after the SSLRequest has been sent.
+    pub async fn encrypt(&self, channel: Channel) -> Result<Channel, UpstreamError> {
+        let failed =
+            |reason: String| UpstreamError::Tls { address: self.address.to_string(), reason };
+        let transport = channel.into_transport().map_err(|e: WireError| failed(e.to_string()))?;
+        let Transport::Plain(stream) = transport else {
+            return Err(failed("the leg is encrypted already".to_owned()));
+        };
+        let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+            .or_else(|_| ServerName::try_from("mysql".to_owned()))
+            .map_err(|e| failed(e.to_string()))?;
+        let stream =
+            self.connector.connect(name, stream).await.map_err(|e| failed(e.to_string()))?;
+        Ok(Channel::new(Transport::Tls(Box::new(stream.into())), limits::RELAY_CHUNK_BYTES))
+    }
+}

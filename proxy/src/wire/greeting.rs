@@ -1,0 +1,111 @@
+//! The server's greeting (protocol 10): read where its capability bits stand, and narrow them in place.
+//! Never here: which capabilities are narrowed for what policy.
+//!
+//! See dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
+//! and mariadb.com/kb/en/connection/#initial-handshake-packet.
+
+use super::WireError;
+use super::capability::{self, Capabilities};
+use super::cursor::Cursor;
+
+/// Where the parts of a greeting that matter stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    pub server_version: String,
+    pub capabilities: Capabilities,
+    /// MariaDB's extended capabilities, 0 for others.
+    pub extended: u32,
+    pub status: u16,
+    low_at: usize,
+    extended_at: Option<usize>,
+}
+
+impl Greeting {
+    pub fn parse(payload: &[u8]) -> Result<Greeting, WireError> {
+        let mut cursor = Cursor::new(payload, "server greeting");
+        if cursor.u8()? != 10 {
+            return Err(cursor.malformed());
+        }
+        let server_version = String::from_utf8_lossy(cursor.nul_bytes()?).into_owned();
+        cursor.bytes(4 + 8 + 1)?; // thread id, first part of the scramble, filler
+        let low_at = payload.len() - cursor.rest().len();
+        let low = cursor.u16()?;
+        cursor.u8()?; // collation
+        let status = cursor.u16()?;
+        let high = cursor.u16()?;
+        let capabilities = u32::from(low) | u32::from(high) << 16;
+        cursor.bytes(1 + 6)?; // scramble length, reserved
+        let at = payload.len() - cursor.rest().len();
+        let last = cursor.u32()?;
+        let is_mariadb = capabilities & capability::LONG_PASSWORD == 0;
+        Ok(Greeting {
+            server_version,
+            capabilities,
+            extended: if is_mariadb { last } else { 0 },
+            status,
+            low_at,
+            extended_at: is_mariadb.then_some(at),
+        })
+    }
+
+    /// Writes other capabilities over those of the same greeting's payload; all else stays the server's.
+    pub fn narrow(&self, payload: &mut [u8], capabilities: Capabilities, extended: u32) {
+        let [a, b, c, d] = capabilities.to_le_bytes();
+        payload[self.low_at..self.low_at + 2].copy_from_slice(&[a, b]);
+        // Collation and status stand between the halves.
+        payload[self.low_at + 5..self.low_at + 7].copy_from_slice(&[c, d]);
+        if let Some(at) = self.extended_at {
+            payload[at..at + 4].copy_from_slice(&extended.to_le_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn greeting(capabilities: u32, extended: u32) -> Vec<u8> {
+        let mut p = vec![10];
+        p.extend_from_slice(b"10.11.6-MariaDB\0");
+        p.extend_from_slice(&[1, 0, 0, 0]);
+        p.extend_from_slice(b"abcdefgh\0");
+        let c = capabilities.to_le_bytes();
+        p.extend_from_slice(&c[..2]);
+        p.push(45);
+        p.extend_from_slice(&[2, 0]);
+        p.extend_from_slice(&c[2..]);
+        p.push(21);
+        p.extend_from_slice(&[0; 6]);
+        p.extend_from_slice(&extended.to_le_bytes());
+        p.extend_from_slice(b"ijklmnopqrst\0mysql_native_password\0");
+        p
+    }
+
+    #[test]
+    fn narrowing_changes_capability_bytes_only() {
+        let mut payload = greeting(0x81bf_f7fe, 0x1d);
+        let original = payload.clone();
+        let parsed = Greeting::parse(&payload).unwrap();
+        assert_eq!((parsed.capabilities, parsed.extended), (0x81bf_f7fe, 0x1d));
+        parsed.narrow(&mut payload, 0x81bf_f7de, 0x8);
+        let changed = (0..payload.len()).filter(|&i| payload[i] != original[i]).count();
+        assert_eq!(changed, 2);
+        let again = Greeting::parse(&payload).unwrap();
+        assert_eq!((again.capabilities, again.extended), (0x81bf_f7de, 8));
+    }
+
+    #[test]
+    fn mysql_has_no_extended_capabilities() {
+        assert_eq!(Greeting::parse(&greeting(0xffff_ffff, 0x1d)).unwrap().extended, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_greeting_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            if let Some(first) = bytes.first_mut() { *first = 10; }
+            if let Ok(g) = Greeting::parse(&bytes) { g.narrow(&mut bytes, 0, 0); }
+        }
+    }
+}

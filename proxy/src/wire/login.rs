@@ -1,0 +1,165 @@
+//! What a client sends to log in: SSLRequest, HandshakeResponse41, COM_CHANGE_USER.
+//! Never here: the authentication data itself, which passes through unread.
+//!
+//! See dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html
+//! and page_protocol_com_change_user.html.
+
+use super::WireError;
+use super::capability::{self, Capabilities};
+use super::cursor::Cursor;
+
+/// An SSLRequest is the fixed part of a handshake response and nothing else.
+pub const SSL_REQUEST_BYTES: usize = 32;
+
+/// The fixed part of the first packet of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginHead {
+    pub capabilities: Capabilities,
+    pub collation: u8,
+    pub is_ssl_request: bool,
+}
+
+/// What the session has to know of a login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    pub capabilities: Capabilities,
+    /// Collation id of the connection's character set.
+    pub collation: u16,
+    pub database: Option<Vec<u8>>,
+}
+
+impl LoginHead {
+    /// Reads the fixed part. Clients older than protocol 4.1 are an error: their answers carry no status.
+    pub fn parse(payload: &[u8]) -> Result<LoginHead, WireError> {
+        let mut cursor = Cursor::new(payload, "handshake response");
+        let capabilities = cursor.u32()?;
+        if capabilities & capability::PROTOCOL_41 == 0 {
+            return Err(WireError::Malformed("handshake response older than protocol 4.1"));
+        }
+        cursor.u32()?; // largest packet
+        let collation = cursor.u8()?;
+        cursor.bytes(23)?;
+        let is_ssl_request = cursor.is_empty() && capabilities & capability::SSL != 0;
+        Ok(LoginHead { capabilities, collation, is_ssl_request })
+    }
+}
+
+/// Writes other capabilities into a handshake response. `extended` goes into MariaDB's place for them
+/// where the client left out CLIENT_MYSQL, as MariaDB's own clients do.
+pub fn narrow(payload: &mut [u8], capabilities: Capabilities, extended_mask: u32) {
+    if let Some(place) = payload.first_chunk_mut::<4>() {
+        *place = capabilities.to_le_bytes();
+    }
+    if capabilities & capability::LONG_PASSWORD == 0
+        && let Some(place) = payload.get_mut(28..32)
+    {
+        for (byte, mask) in place.iter_mut().zip(extended_mask.to_le_bytes()) {
+            *byte &= mask;
+        }
+    }
+}
+
+/// The SSLRequest that belongs to a handshake response.
+pub fn ssl_request(handshake_response: &[u8]) -> Vec<u8> {
+    let mut request =
+        handshake_response[..SSL_REQUEST_BYTES.min(handshake_response.len())].to_vec();
+    request.resize(SSL_REQUEST_BYTES, 0);
+    if let Some(place) = request.first_chunk_mut::<4>() {
+        *place = (u32::from_le_bytes(*place) | capability::SSL).to_le_bytes();
+    }
+    request
+}
+
+impl Login {
+    pub fn parse(payload: &[u8]) -> Result<Login, WireError> {
+        let head = LoginHead::parse(payload)?;
+        let caps = head.capabilities;
+        let mut cursor = Cursor::new(payload, "handshake response");
+        cursor.bytes(SSL_REQUEST_BYTES)?;
+        cursor.nul_bytes()?; // user
+        if caps & capability::PLUGIN_AUTH_LENENC_DATA != 0 {
+            cursor.length_bytes()?;
+        } else if caps & capability::SECURE_CONNECTION != 0 {
+            let length = cursor.u8()?;
+            cursor.bytes(usize::from(length))?;
+        } else {
+            cursor.nul_bytes()?;
+        }
+        let mut database = None;
+        if caps & capability::CONNECT_WITH_DB != 0 && !cursor.is_empty() {
+            database = name(cursor.nul_bytes()?);
+        }
+        Ok(Login { capabilities: caps, collation: u16::from(head.collation), database })
+    }
+
+    /// Reads a COM_CHANGE_USER (command byte included).
+    pub fn parse_change_user(
+        payload: &[u8],
+        capabilities: Capabilities,
+    ) -> Result<Login, WireError> {
+        let mut cursor = Cursor::new(payload, "COM_CHANGE_USER");
+        cursor.u8()?;
+        cursor.nul_bytes()?; // user
+        if capabilities & capability::SECURE_CONNECTION != 0 {
+            let length = cursor.u8()?;
+            cursor.bytes(usize::from(length))?;
+        } else {
+            cursor.nul_bytes()?;
+        }
+        let database = name(cursor.nul_bytes()?);
+        let collation = if cursor.rest().len() >= 2 { cursor.u16()? } else { 0 };
+        Ok(Login { capabilities, collation, database })
+    }
+}
+
+fn name(bytes: &[u8]) -> Option<Vec<u8>> {
+    (!bytes.is_empty()).then(|| bytes.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn response(capabilities: u32) -> Vec<u8> {
+        let mut p = capabilities.to_le_bytes().to_vec();
+        p.extend_from_slice(&[0, 0, 0, 1, 45]);
+        p.extend_from_slice(&[0; 23]);
+        p
+    }
+
+    #[test]
+    fn the_database_of_a_login_is_found() {
+        let caps = capability::PROTOCOL_41
+            | capability::SECURE_CONNECTION
+            | capability::CONNECT_WITH_DB
+            | capability::PLUGIN_AUTH;
+        let mut p = response(caps);
+        p.extend_from_slice(b"bob\0\x02xyshop\0mysql_native_password\0");
+        let login = Login::parse(&p).unwrap();
+        assert_eq!(login.database.as_deref(), Some(&b"shop"[..]));
+        assert_eq!(login.collation, 45);
+        assert!(!LoginHead::parse(&p).unwrap().is_ssl_request);
+        assert!(LoginHead::parse(&ssl_request(&p)).unwrap().is_ssl_request);
+    }
+
+    #[test]
+    fn change_user_tells_database_and_collation() {
+        let login = Login::parse_change_user(
+            b"\x11bob\0\x02xyshop\0\x2d\0caching_sha2_password\0",
+            capability::SECURE_CONNECTION,
+        )
+        .unwrap();
+        assert_eq!((login.database.as_deref(), login.collation), (Some(&b"shop"[..]), 45));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_login_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Login::parse(&bytes);
+            let _ = Login::parse_change_user(&bytes, u32::MAX);
+            let _ = ssl_request(&bytes);
+        }
+    }
+}

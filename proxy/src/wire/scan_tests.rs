@@ -1,0 +1,120 @@
+//! Answers as servers send them, walked packet by packet.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::status::AUTOCOMMIT;
+
+fn walk(shape: AnswerShape, capabilities: Capabilities, packets: &[&[u8]]) -> (Vec<Next>, Seen) {
+    let mut scanner = Scanner::new(shape, capabilities);
+    let steps = packets
+        .iter()
+        .map(|p| {
+            let head =
+                PacketHead { head: &p[..p.len().min(32)], length: p.len() as u64, sequence: 0 };
+            scanner.packet(head).unwrap()
+        })
+        .collect();
+    (steps, scanner.seen)
+}
+
+const OK_DONE: &[u8] = &[0, 1, 5, 2, 0, 0, 0];
+const OK_MORE: &[u8] = &[0, 1, 0, 10, 0, 0, 0];
+const EOF_DONE: &[u8] = &[0xfe, 0, 0, 2, 0];
+const EOF_CURSOR: &[u8] = &[0xfe, 0, 0, 0x42, 0];
+const END_OK: &[u8] = &[0xfe, 0, 0, 2, 0, 0, 0];
+const ROW: &[u8] = &[1, b'x'];
+const COLUMN: &[u8] = &[3, b'd', b'e', b'f'];
+const ERROR: &[u8] = b"\xff\xbd\x04#40001Deadlock";
+
+fn done_only_at_the_end(steps: &[Next]) {
+    let (last, before) = steps.split_last().unwrap();
+    assert_eq!(*last, Next::Done);
+    assert!(before.iter().all(|s| *s != Next::Done));
+}
+
+#[test]
+fn an_ok_packet_tells_rows_and_insert_id() {
+    let (steps, seen) = walk(AnswerShape::Results, 0, &[OK_DONE]);
+    done_only_at_the_end(&steps);
+    let ok = seen.ok.unwrap();
+    assert_eq!((ok.affected_rows, ok.insert_id, ok.status), (1, 5, AUTOCOMMIT));
+}
+
+#[test]
+fn result_sets_end_with_their_last_eof() {
+    let (steps, _) =
+        walk(AnswerShape::Results, 0, &[&[2], COLUMN, COLUMN, EOF_DONE, ROW, ROW, EOF_DONE]);
+    done_only_at_the_end(&steps);
+    let (steps, _) =
+        walk(AnswerShape::Results, capability::DEPRECATE_EOF, &[&[1], COLUMN, ROW, END_OK]);
+    done_only_at_the_end(&steps);
+}
+
+#[test]
+fn more_results_follow_where_the_status_says_so() {
+    let (steps, seen) = walk(AnswerShape::Results, 0, &[OK_MORE, &[1], COLUMN, EOF_DONE, EOF_DONE]);
+    done_only_at_the_end(&steps);
+    assert_eq!(seen.results, 2);
+}
+
+#[test]
+fn an_open_cursor_sends_no_rows() {
+    let (steps, _) = walk(AnswerShape::Results, 0, &[&[1], COLUMN, EOF_CURSOR]);
+    done_only_at_the_end(&steps);
+}
+
+#[test]
+fn local_infile_gives_the_turn_to_the_client() {
+    let (steps, _) = walk(AnswerShape::Results, 0, &[b"\xfb/tmp/x", OK_DONE]);
+    assert_eq!(steps, [Next::Client, Next::Done]);
+}
+
+#[test]
+fn an_error_ends_rows() {
+    let (steps, seen) = walk(AnswerShape::Results, 0, &[&[1], COLUMN, EOF_DONE, ROW, ERROR]);
+    done_only_at_the_end(&steps);
+    assert_eq!(seen.error, Some(1213));
+}
+
+#[test]
+fn prepare_answers_parameters_then_columns() {
+    let ok: &[u8] = &[0, 7, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0];
+    let (steps, seen) =
+        walk(AnswerShape::Prepare, 0, &[ok, COLUMN, COLUMN, EOF_DONE, COLUMN, EOF_DONE]);
+    done_only_at_the_end(&steps);
+    assert_eq!(seen.prepared.unwrap().statement_id, 7);
+    let (steps, _) =
+        walk(AnswerShape::Prepare, capability::DEPRECATE_EOF, &[ok, COLUMN, COLUMN, COLUMN]);
+    done_only_at_the_end(&steps);
+    let none: &[u8] = &[0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let (steps, _) = walk(AnswerShape::Prepare, 0, &[none]);
+    done_only_at_the_end(&steps);
+}
+
+#[test]
+fn metadata_may_be_left_out() {
+    let caps = capability::OPTIONAL_RESULTSET_METADATA | capability::DEPRECATE_EOF;
+    let (steps, _) = walk(AnswerShape::Results, caps, &[&[3, 0], ROW, END_OK]);
+    done_only_at_the_end(&steps);
+    let (steps, _) = walk(AnswerShape::Results, caps, &[&[1, 1], COLUMN, ROW, END_OK]);
+    done_only_at_the_end(&steps);
+}
+
+proptest! {
+    #[test]
+    fn any_packets_never_panic(
+        packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..32), 0..20),
+        capabilities in any::<u32>(),
+    ) {
+        for shape in [AnswerShape::Results, AnswerShape::Prepare, AnswerShape::Rows,
+                      AnswerShape::Fields, AnswerShape::Single] {
+            let mut scanner = Scanner::new(shape, capabilities);
+            for p in &packets {
+                if scanner.is_done() { break }
+                let head = PacketHead { head: p, length: p.len() as u64, sequence: 0 };
+                if scanner.packet(head).is_err() { break }
+            }
+        }
+    }
+}
