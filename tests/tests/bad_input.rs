@@ -76,9 +76,10 @@ on_each_server!(missing_grant_is_named, |server: &'static Server| async move {
     let user = format!("poor{}", database.name.replace(|c: char| !c.is_ascii_digit(), ""));
     let user = &user[..user.len().min(30)];
     root.query_drop(format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'secret'")).await.unwrap();
-    root.query_drop(format!("GRANT INSERT ON `{}`.* TO '{user}'@'%'", database.name)).await.unwrap();
-    config.control_url =
-        format!("mysql://{user}:secret@{}/{}", server.address(), database.name);
+    root.query_drop(format!("GRANT INSERT ON `{}`.* TO '{user}'@'%'", database.name))
+        .await
+        .unwrap();
+    config.control_url = format!("mysql://{user}:secret@{}/{}", server.address(), database.name);
     refused(&config, &["check"], 2, &["SELECT", "GRANT"]).await;
 });
 

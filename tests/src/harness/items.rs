@@ -79,13 +79,14 @@ impl Items {
 fn shown(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => Value::String(text.clone()),
-        AttributeValue::N(text) => {
-            text.parse::<i64>().map(Value::from).or_else(|_| {
+        AttributeValue::N(text) => text
+            .parse::<i64>()
+            .map(Value::from)
+            .or_else(|_| {
                 text.parse::<f64>()
                     .map(|number| Number::from_f64(number).map_or(Value::Null, Value::Number))
             })
-            .unwrap_or_else(|_| Value::String(text.clone()))
-        }
+            .unwrap_or_else(|_| Value::String(text.clone())),
         AttributeValue::B(bytes) => Value::String(format!(
             "base64:{}",
             base64::engine::general_purpose::STANDARD.encode(bytes.as_ref())
