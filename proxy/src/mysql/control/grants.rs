@@ -16,27 +16,41 @@ pub const CONTROL_PRIVILEGES: &[(&str, &str)] = &[
 
 /// The statements that give the control account what it needs. `account`: as MySQL writes it, for
 /// example `'segue'@'10.0.%'`.
-pub fn grant_statements(account: &str, database: &str, tables: &[String]) -> Vec<String> {
-    tables.iter().map(|table| grant_statement(account, database, table)).collect()
+///
+/// MariaDB shows foreign keys' actions, JSON checks and triggers only to accounts with a privilege other
+/// than SELECT on the whole database (seen on 10.11), so TRIGGER is granted there.
+pub fn grant_statements(
+    server: ServerKind,
+    account: &str,
+    database: &str,
+    tables: &[String],
+) -> Vec<String> {
+    let statement = |privileges: &str, table: Option<&str>| {
+        grant_statement(privileges, account, database, table)
+    };
+    match server {
+        ServerKind::MySql => {
+            tables.iter().map(|table| statement("SELECT, TRIGGER", Some(table))).collect()
+        }
+        ServerKind::MariaDb => std::iter::once(statement("TRIGGER", None))
+            .chain(tables.iter().map(|table| statement("SELECT", Some(table))))
+            .collect(),
+    }
 }
 
-fn grant_statement(account: &str, database: &str, table: &str) -> String {
-    let privileges: Vec<&str> = CONTROL_PRIVILEGES.iter().map(|(name, _)| *name).collect();
-    format!(
-        "GRANT {} ON {}.{} TO {account}",
-        privileges.join(", "),
-        quoted(database),
-        quoted(table)
-    )
+fn grant_statement(privileges: &str, account: &str, database: &str, table: Option<&str>) -> String {
+    let table = table.map_or_else(|| "*".to_owned(), quoted);
+    format!("GRANT {privileges} ON {}.{table} TO {account}", quoted(database))
 }
 
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A privilege the control account lacks on a mapped table.
+/// A privilege the control account lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingGrant {
+    /// A mapped table, or `*` for the whole database.
     pub table: String,
     pub privilege: &'static str,
     pub why: &'static str,
@@ -63,19 +77,20 @@ impl Control {
             Err(ControlError::Rejected(_)) => String::new(),
             Err(error) => return Err(error),
         };
+        let server = server_kind(&version, "");
         // MariaDB lists the grants of the active role by itself; MySQL when asked to.
-        let with_roles =
-            server_kind(&version, "") == ServerKind::MySql && !roles.is_empty() && roles != "NONE";
+        let with_roles = server == ServerKind::MySql && !roles.is_empty() && roles != "NONE";
         let using = if with_roles { format!(" USING {roles}") } else { String::new() };
         let rows = session.query(&format!("SHOW GRANTS FOR CURRENT_USER(){using}")).await?;
         let grants: Vec<Grant> =
             rows.iter().filter_map(|row| parse(&text(row.first()?)?)).collect();
-        Ok(missing(&grants, &account, database, tables))
+        Ok(missing(&grants, server, &account, database, tables))
     }
 }
 
 fn missing(
     grants: &[Grant],
+    server: ServerKind,
     account: &str,
     database: &str,
     tables: &[String],
@@ -84,20 +99,25 @@ fn missing(
         Some((user, host)) => format!("'{user}'@'{host}'"),
         None => format!("'{account}'"),
     };
-    let lacks = |table: &String, privilege: &str| {
-        !grants.iter().any(|grant| grant.covers(privilege, database, table))
-    };
-    tables
-        .iter()
-        .flat_map(|table| CONTROL_PRIVILEGES.iter().map(move |needed| (table, needed)))
-        .filter(|(table, (privilege, _))| lacks(table, privilege))
-        .map(|(table, (privilege, why))| MissingGrant {
-            table: table.clone(),
-            privilege,
-            why,
-            statement: grant_statement(&account, database, table),
-        })
-        .collect()
+    let mut missing = Vec::new();
+    for &(privilege, why) in CONTROL_PRIVILEGES {
+        // See `grant_statements`.
+        let whole = server == ServerKind::MariaDb && privilege == "TRIGGER";
+        let places: Vec<Option<&str>> =
+            if whole { vec![None] } else { tables.iter().map(|t| Some(t.as_str())).collect() };
+        for place in places {
+            if grants.iter().any(|grant| grant.covers(privilege, database, place)) {
+                continue;
+            }
+            missing.push(MissingGrant {
+                table: place.unwrap_or("*").to_owned(),
+                privilege,
+                why,
+                statement: grant_statement(privilege, &account, database, place),
+            });
+        }
+    }
+    missing
 }
 
 /// One line of `SHOW GRANTS` on a table, a database or everything.
@@ -111,7 +131,8 @@ struct Grant {
 }
 
 impl Grant {
-    fn covers(&self, privilege: &str, database: &str, table: &str) -> bool {
+    /// `table`: `None` asks for the whole database.
+    fn covers(&self, privilege: &str, database: &str, table: Option<&str>) -> bool {
         let named = |name: &str| self.privileges.iter().any(|known| known == name);
         (named(privilege) || named("ALL PRIVILEGES") || named("ALL"))
             && match (&self.database, &self.table) {
@@ -119,7 +140,8 @@ impl Grant {
                 (Some(pattern), None) => matches(pattern, database),
                 // Beside a table's name the database's name is no pattern.
                 (Some(exact), Some(known)) => {
-                    exact == database && known.eq_ignore_ascii_case(table)
+                    exact == database
+                        && table.is_some_and(|table| known.eq_ignore_ascii_case(table))
                 }
             }
     }
@@ -202,16 +224,20 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn lacking(lines: &[&str]) -> Vec<String> {
+    fn lacking_on(server: ServerKind, lines: &[&str]) -> Vec<String> {
         let grants: Vec<Grant> = lines.iter().filter_map(|line| parse(line)).collect();
         let tables = ["users".to_owned(), "orders".to_owned()];
-        missing(&grants, "segue@%", "my_shop", &tables)
+        missing(&grants, server, "segue@%", "my_shop", &tables)
             .into_iter()
             .map(|grant| format!("{} {}", grant.table, grant.privilege))
             .collect()
     }
 
-    const TABLES: [&str; 4] = ["users SELECT", "users TRIGGER", "orders SELECT", "orders TRIGGER"];
+    fn lacking(lines: &[&str]) -> Vec<String> {
+        lacking_on(ServerKind::MySql, lines)
+    }
+
+    const TABLES: [&str; 4] = ["users SELECT", "orders SELECT", "users TRIGGER", "orders TRIGGER"];
 
     #[test]
     fn grants_on_every_level_count() {
@@ -227,6 +253,17 @@ mod tests {
             ]),
             ["orders TRIGGER"]
         );
+    }
+
+    #[test]
+    fn mariadb_needs_trigger_on_the_whole_database() {
+        let lacking = |lines: &[&str]| lacking_on(ServerKind::MariaDb, lines);
+        let on_tables = [
+            "GRANT SELECT, TRIGGER ON `my_shop`.`users` TO `s`@`%`",
+            "GRANT SELECT, TRIGGER ON `my_shop`.`orders` TO `s`@`%`",
+        ];
+        assert_eq!(lacking(&on_tables), ["* TRIGGER"]);
+        assert!(lacking(&["GRANT SELECT, TRIGGER ON `my_shop`.* TO `s`@`%`"]).is_empty());
     }
 
     #[test]
@@ -249,7 +286,7 @@ mod tests {
     #[test]
     fn grant_statements_quote_names() {
         assert_eq!(
-            grant_statements("'s'@'%'", "my`shop", &["t".to_owned()]),
+            grant_statements(ServerKind::MySql, "'s'@'%'", "my`shop", &["t".to_owned()]),
             ["GRANT SELECT, TRIGGER ON `my``shop`.`t` TO 's'@'%'"]
         );
     }

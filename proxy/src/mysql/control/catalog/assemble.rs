@@ -122,6 +122,13 @@ fn foreign_keys(tables: &mut Tables, parts: &Parts) -> Result<(), ControlError> 
         let Some(table) = tables.get_mut(word(row, 0).as_str()) else { continue };
         let name = word(row, 1);
         let column = position(table, &word(row, 2))?;
+        if row.get(6).is_none_or(|rule| *rule == Cell::Null) {
+            return Err(ControlError::Rejected(format!(
+                "foreign key {name} of table {}: its actions are hidden; GRANT TRIGGER ON `{}`.* to \
+                 the control account",
+                table.name, parts.database
+            )));
+        }
         if table.foreign_keys.last().is_none_or(|key| key.name != name) {
             table.foreign_keys.push(ForeignKey {
                 name,

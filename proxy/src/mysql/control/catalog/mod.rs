@@ -28,14 +28,15 @@ const KEYS: &str = "SELECT table_name, index_name, column_name, sub_part \
     FROM information_schema.statistics WHERE table_schema = ? AND non_unique = 0 \
     ORDER BY table_name, index_name, seq_in_index";
 
-/// MariaDB's constraint names are unique in a table only, so the table belongs to the join.
+/// MariaDB's constraint names are unique in a table only, so the table belongs to the join. It hides the
+/// actions from accounts with too few privileges: the outer join makes that visible.
 const FOREIGN_KEYS: &str = "SELECT k.table_name, k.constraint_name, k.column_name, \
     k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name, r.delete_rule, \
     r.update_rule FROM information_schema.key_column_usage k \
-    JOIN information_schema.referential_constraints r \
-    ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name \
+    LEFT JOIN information_schema.referential_constraints r \
+    ON r.constraint_schema = ? AND r.constraint_name = k.constraint_name \
     AND r.table_name = k.table_name \
-    WHERE k.table_schema = ? AND r.constraint_schema = ? AND k.referenced_table_name IS NOT NULL \
+    WHERE k.table_schema = ? AND k.referenced_table_name IS NOT NULL \
     ORDER BY k.table_name, k.constraint_name, k.ordinal_position";
 
 const TRIGGERS: &str = "SELECT event_object_table, trigger_name, event_manipulation, action_timing, \
