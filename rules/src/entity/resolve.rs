@@ -260,7 +260,8 @@ impl<'a, 'c> Resolver<'a, 'c> {
     }
 
     /// `{name}` is a column of the driving table, else an attribute; the attribute's own name is
-    /// its own value beneath the format.
+    /// its own value beneath the format. A format with a NULL part is left out; so the contract does
+    /// say what then, and a nullable column in a key's format is a warning only.
     pub(super) fn format(
         &mut self,
         template: &Template,
@@ -280,16 +281,16 @@ impl<'a, 'c> Resolver<'a, 'c> {
             };
             if let Some(column) = self.view.driving.column_index(name) {
                 let (operand, missing) = self.raw_column(ColumnAt { place: Place::Driving, column });
-                absence = absence.max(missing);
+                absence = absence.max(missing.min(Absence::Unknown));
                 parts.push(FormatPart::Cell(operand));
             } else if name == own_name
                 && let Some(Raw { recipe: Recipe::Cell(operand), absence: missing, .. }) = &own
             {
-                absence = absence.max(*missing);
+                absence = absence.max((*missing).min(Absence::Unknown));
                 parts.push(FormatPart::Cell(operand.clone()));
             } else {
                 let plan = self.format_attribute(name, path)?;
-                absence = absence.max(plan.absence);
+                absence = absence.max(plan.absence.min(Absence::Unknown));
                 self.uses.merge(&plan.uses);
                 parts.push(FormatPart::Attribute(Box::new(plan)));
             }
