@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use super::predicates::{assignments, by_key, where_clause};
 use super::statement::Statement;
 use super::tables::{Table, table};
-use super::values::of_kind;
+use super::values::{likely, of_kind};
 
 pub fn update(random: &mut StdRng, table: &Table) -> Statement {
     match random.random_range(0..100) {
@@ -80,7 +80,7 @@ fn update_key(random: &mut StdRng, table: &Table) -> Statement {
 
 fn id(random: &mut StdRng, table_name: &str) -> Value {
     let table = table(table_name);
-    of_kind(random, table.column(table.key[0]).kind)
+    likely(random, table.column(table.key[0]).kind)
 }
 
 fn update_joined(random: &mut StdRng) -> Statement {
@@ -163,7 +163,7 @@ fn delete_joined(random: &mut StdRng) -> Statement {
         0 => (
             "DELETE l, o FROM purchase_line l JOIN purchase o ON o.uid = l.purchase_uid \
              WHERE o.number = ?",
-            vec![Value::Int(random.random_range(1..=300))],
+            vec![likely(random, table("purchase").column("number").kind)],
         ),
         1 => (
             "DELETE FROM m USING remark m JOIN page g ON g.slug = m.page_slug WHERE g.slug = ?",

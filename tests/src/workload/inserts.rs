@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use super::predicates::{assignments, where_clause};
 use super::statement::Statement;
 use super::tables::{Column, Table};
-use super::values::value;
+use super::values::{key_value, nth, value};
 
 /// Columns of one INSERT: the mandatory ones, and some of those that may be left out. Whether the
 /// AUTO_INCREMENT column is among them is the caller's choice.
@@ -20,7 +20,7 @@ fn chosen(random: &mut StdRng, table: &Table, with_auto: bool) -> Vec<&'static C
             if table.auto == Some(column.name) {
                 return with_auto;
             }
-            table.is_key(column) || !column.nullable || random.random_bool(0.7)
+            table.is_key(column) || !column.is_nullable() || random.random_bool(0.7)
         })
         .collect()
 }
@@ -33,8 +33,12 @@ fn marks(width: usize) -> String {
     format!("({})", vec!["?"; width].join(", "))
 }
 
-fn row(random: &mut StdRng, columns: &[&Column]) -> Vec<Value> {
-    columns.iter().map(|column| value(random, column)).collect()
+fn row(random: &mut StdRng, table: &Table, columns: &[&Column]) -> Vec<Value> {
+    let one = |column: &&Column| match table.is_key(column) {
+        true => key_value(random, column),
+        false => value(random, column),
+    };
+    columns.iter().map(one).collect()
 }
 
 /// `verb INTO t (..) VALUES (..), ..` with `rows` rows.
@@ -47,19 +51,29 @@ fn values_form(
 ) -> (String, Vec<Value>) {
     let lists = vec![marks(columns.len()); rows].join(", ");
     let sql = format!("{verb} INTO {} ({}) VALUES {lists}", table.name, names(columns));
-    let parameters = (0..rows).flat_map(|_| row(random, columns)).collect();
+    let parameters = (0..rows).flat_map(|_| row(random, table, columns)).collect();
     (sql, parameters)
 }
 
-/// The first filling: rows with given keys, what collides is ignored.
-pub fn filling(random: &mut StdRng, table: &Table) -> Statement {
+/// The first filling (and filling up later): rows with given keys, counted up where the key is one column; what collides
+/// is ignored.
+pub fn filling(random: &mut StdRng, table: &Table, number: usize) -> Statement {
     let columns = chosen(random, table, true);
-    let (sql, parameters) = values_form(random, table, "INSERT IGNORE", &columns, 1);
+    let (sql, mut parameters) = values_form(random, table, "INSERT IGNORE", &columns, 1);
+    if let [key] = table.key {
+        for (column, parameter) in columns.iter().zip(&mut parameters) {
+            if column.name == *key {
+                *parameter = nth(random, column.kind, number);
+            }
+        }
+    }
     Statement::new("filling", sql, parameters)
 }
 
 pub fn insert(random: &mut StdRng, table: &Table) -> Statement {
     match random.random_range(0..100) {
+        // Where the server makes keys, plain inserts are what matters most.
+        _ if table.auto.is_some() && random.random_bool(0.3) => single(random, table),
         0..24 => single(random, table),
         24..40 => several(random, table),
         40..52 => ignoring(random, table),
@@ -71,7 +85,7 @@ pub fn insert(random: &mut StdRng, table: &Table) -> Statement {
 }
 
 fn single(random: &mut StdRng, table: &Table) -> Statement {
-    let with_auto = random.random_bool(0.4);
+    let with_auto = random.random_bool(0.25);
     let columns = chosen(random, table, with_auto);
     let (sql, parameters) = values_form(random, table, "INSERT", &columns, 1);
     let form = match table.auto {
@@ -82,7 +96,7 @@ fn single(random: &mut StdRng, table: &Table) -> Statement {
 }
 
 fn several(random: &mut StdRng, table: &Table) -> Statement {
-    let with_auto = random.random_bool(0.5);
+    let with_auto = random.random_bool(0.4);
     let columns = chosen(random, table, with_auto);
     let rows = random.random_range(2..=4);
     let (sql, mut parameters) = values_form(random, table, "INSERT", &columns, rows);
@@ -101,7 +115,7 @@ fn several(random: &mut StdRng, table: &Table) -> Statement {
 }
 
 fn ignoring(random: &mut StdRng, table: &Table) -> Statement {
-    let with_auto = random.random_bool(0.5);
+    let with_auto = random.random_bool(0.4);
     let columns = chosen(random, table, with_auto);
     let rows = random.random_range(1..=3);
     let (sql, parameters) = values_form(random, table, "INSERT IGNORE", &columns, rows);
@@ -109,7 +123,7 @@ fn ignoring(random: &mut StdRng, table: &Table) -> Statement {
 }
 
 fn on_duplicate(random: &mut StdRng, table: &Table) -> Statement {
-    let with_auto = random.random_bool(0.5);
+    let with_auto = random.random_bool(0.4);
     let columns = chosen(random, table, with_auto);
     let rows = random.random_range(1..=3);
     let (mut sql, mut parameters) = values_form(random, table, "INSERT", &columns, rows);
@@ -138,7 +152,7 @@ fn set_form(random: &mut StdRng, table: &Table) -> Statement {
     let set: Vec<String> = columns.iter().map(|column| format!("{} = ?", column.name)).collect();
     let verb = if random.random_bool(0.5) { "INSERT" } else { "REPLACE" };
     let sql = format!("{verb} INTO {} SET {}", table.name, set.join(", "));
-    Statement::new("insert set", sql, row(random, &columns))
+    Statement::new("insert set", sql, row(random, table, &columns))
 }
 
 /// `INSERT .. SELECT` from the table itself, with a key made from the old one.
@@ -158,7 +172,7 @@ fn from_select(random: &mut StdRng, table: &Table) -> Statement {
     for column in &columns {
         if unique.contains(&column.name) {
             selected.push("?".to_owned());
-            parameters.push(value(random, column));
+            parameters.push(key_value(random, column));
         } else {
             selected.push(column.name.to_owned());
         }

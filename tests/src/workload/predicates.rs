@@ -6,13 +6,13 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::tables::{Column, Kind, Table};
-use super::values::{of_kind, value};
+use super::values::{likely, of_kind, value};
 
 /// Equality on every column of the row key.
 pub fn by_key(random: &mut StdRng, table: &Table) -> (String, Vec<Value>) {
     let columns: Vec<&Column> = table.key.iter().map(|name| table.column(name)).collect();
     let tests: Vec<String> = columns.iter().map(|column| format!("{} = ?", column.name)).collect();
-    let values = columns.iter().map(|column| of_kind(random, column.kind)).collect();
+    let values = columns.iter().map(|column| likely(random, column.kind)).collect();
     (tests.join(" AND "), values)
 }
 
@@ -43,14 +43,14 @@ fn test(random: &mut StdRng, table: &Table) -> (String, Vec<Value>) {
         let not = if random.random_bool(0.5) { "NOT " } else { "" };
         return (format!("{name} IS {not}NULL"), Vec::new());
     }
-    let one = |random: &mut StdRng| of_kind(random, column.kind);
+    let one = |random: &mut StdRng| likely(random, column.kind);
     match random.random_range(0..8) {
         0 => {
             let values: Vec<Value> = (0..random.random_range(1..=4)).map(|_| one(random)).collect();
             (format!("{name} IN ({})", vec!["?"; values.len()].join(", ")), values)
         }
         1 => (format!("{name} BETWEEN ? AND ?"), vec![one(random), one(random)]),
-        2 if column.nullable => (format!("{name} IS NULL"), Vec::new()),
+        2 if column.is_nullable() => (format!("{name} IS NULL"), Vec::new()),
         3 => like_or_expression(random, column),
         4 => (format!("{name} < ?"), vec![one(random)]),
         5 => (format!("? = {name}"), vec![one(random)]),
@@ -114,7 +114,9 @@ fn assignment(random: &mut StdRng, column: &Column) -> (String, Option<Value>) {
             (format!("{name} = LEFT(CONCAT({name}, ?), 25)"), Some(of_kind(random, column.kind)))
         }
         Kind::Word if random.random_bool(0.1) => (format!("{name} = UPPER({name})"), None),
-        _ if column.nullable && random.random_bool(0.08) => (format!("{name} = DEFAULT"), None),
+        _ if column.is_nullable() && random.random_bool(0.08) => {
+            (format!("{name} = DEFAULT"), None)
+        }
         _ => (format!("{name} = ?"), Some(value(random, column))),
     }
 }

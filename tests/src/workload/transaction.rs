@@ -5,7 +5,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::statement::{Protocol, Statement};
-use super::tables::{TABLES, Table};
+use super::tables::{TABLES, Table, table};
 use super::{changes, inserts};
 
 /// Statements of one connection that belong together; after them no transaction is open and
@@ -31,11 +31,11 @@ fn choose_table(random: &mut StdRng) -> &'static Table {
 pub fn statement(random: &mut StdRng) -> Statement {
     let table = choose_table(random);
     // Parents that cascade are removed less often, or little would be left to work on.
-    let is_parent = matches!(table.name, "region" | "account" | "product" | "page");
+    let is_parent = matches!(table.name, "region" | "account" | "product" | "purchase" | "page");
     let mut statement = match random.random_range(0..100) {
         0..46 => inserts::insert(random, table),
         46..82 => changes::update(random, table),
-        _ if is_parent && random.random_bool(0.6) => changes::update(random, table),
+        _ if is_parent && random.random_bool(0.8) => changes::update(random, table),
         _ => changes::delete(random, table),
     };
     if random.random_bool(0.45) {
@@ -50,13 +50,27 @@ fn statements(random: &mut StdRng, most: usize) -> Vec<Statement> {
 
 pub fn transaction(random: &mut StdRng) -> Transaction {
     match random.random_range(0..100) {
-        0..38 => statements(random, 3),
+        0..6 => restock(random),
+        6..38 => statements(random, 3),
         38..66 => explicit(random),
         66..78 => savepoints(random),
         78..90 => without_autocommit(random),
         90..96 => ended_by_ddl(random),
         _ => chained(random),
     }
+}
+
+/// Brings back parents that references choose from: or a long run would meet missing parents only.
+fn restock(random: &mut StdRng) -> Transaction {
+    let mut all = Vec::new();
+    for name in ["region", "account", "product", "purchase", "page"] {
+        let table = table(name);
+        let number = random.random_range(0..table.filling / 2);
+        let mut statement = inserts::filling(random, table, number);
+        statement.form = "insert ignore, parent again";
+        all.push(statement);
+    }
+    all
 }
 
 fn begin(random: &mut StdRng) -> Statement {

@@ -28,19 +28,54 @@ const DOCUMENTS: &[&str] = &[
     r#"{"e": 1e30, "list": [[], {}]}"#,
 ];
 
-/// How often a nullable column is NULL, and how often a value does not fit its column.
-const NULL_CHANCE: f64 = 0.15;
+/// How often a value does not fit its column.
 const MISFIT_CHANCE: f64 = 0.003;
 
 /// A value for the column; rarely NULL where that is allowed, very rarely one that does not fit.
 pub fn value(random: &mut StdRng, column: &Column) -> Value {
-    if column.nullable && random.random_bool(NULL_CHANCE) {
+    if let Some(nulls) = column.nulls
+        && random.random_range(0..100) < nulls
+    {
         return Value::NULL;
     }
     if random.random_bool(MISFIT_CHANCE) {
         return misfit(random, column);
     }
     of_kind(random, column.kind)
+}
+
+/// A key's value, which always fits: INSERT IGNORE clips what does not, and an AUTO_INCREMENT
+/// counter that was clipped to its end stays there.
+pub fn key_value(random: &mut StdRng, column: &Column) -> Value {
+    of_kind(random, column.kind)
+}
+
+/// A value that a row is likely to have: from the lower part of the key's domain, which the first
+/// filling makes and references choose from.
+pub fn likely(random: &mut StdRng, kind: Kind) -> Value {
+    let lower = |random: &mut StdRng, low: i64, high: i64| {
+        random.random_range(low..=high).min(random.random_range(low..=high))
+    };
+    match kind {
+        Kind::Int(low, high) => Value::Int(lower(random, low, high)),
+        Kind::Uid(length, most) => Value::Bytes(uid(lower(random, 1, most), length)),
+        Kind::Named(prefix, most, case) => {
+            let most = lower(random, 1, most);
+            Value::from(named(random, prefix, most, case))
+        }
+        _ => of_kind(random, kind),
+    }
+}
+
+/// The n-th value of a key's domain, where it has an order; for the first filling.
+pub fn nth(random: &mut StdRng, kind: Kind, number: usize) -> Value {
+    let number = number as i64;
+    match kind {
+        Kind::Int(low, high) => Value::Int((low + number).min(high)),
+        Kind::Uid(length, most) => Value::Bytes(uid((number + 1).min(most), length)),
+        Kind::Named(prefix, most, _) => Value::from(format!("{prefix}{}", (number + 1).min(most))),
+        _ => of_kind(random, kind),
+    }
 }
 
 /// What MySQL refuses (or, for a few kinds, clips): NULL, too long, out of range.
@@ -50,7 +85,7 @@ fn misfit(random: &mut StdRng, column: &Column) -> Value {
         Kind::Word | Kind::Named(..) => Value::from("too long ".repeat(40)),
         Kind::Json => Value::from("{no json"),
         Kind::Date | Kind::Moment(..) => Value::from("2024-13-45 99:00:00"),
-        _ if column.nullable => of_kind(random, column.kind),
+        _ if column.is_nullable() => of_kind(random, column.kind),
         _ => Value::NULL,
     }
 }
