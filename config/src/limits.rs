@@ -10,6 +10,9 @@ pub const DIRTY_KEYS_PER_TRANSACTION_MAX: usize = 10_000;
 /// Least `journal.max_bytes`, in bytes: below it ordinary bursts would turn into sweeps.
 pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
 
+/// Most capacity units of a created table: DynamoDB's default quota for one table.
+pub const CAPACITY_UNITS_MAX: u64 = 40_000;
+
 /// Most `mirror.workers`: each holds a control connection while it reads.
 pub const MIRROR_WORKERS_MAX: u64 = 1024;
 

@@ -5,8 +5,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use rand::RngCore;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use subtle::ConstantTimeEq;
 
 /// Bytes of randomness in a generated token.
@@ -24,7 +22,7 @@ impl Token {
     /// A fresh random token.
     pub fn generate() -> Token {
         let mut bytes = [0; TOKEN_BYTES];
-        OsRng.unwrap_err().fill_bytes(&mut bytes);
+        rand::rng().fill_bytes(&mut bytes);
         Token(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
