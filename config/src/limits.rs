@@ -109,3 +109,6 @@ pub const PLAN_CACHE_ENTRIES_MAX: usize = 10_000;
 
 /// Milliseconds to wait after `accept` failed (no file descriptors left) before trying again.
 pub const ACCEPT_RETRY_MILLIS: u64 = 100;
+
+/// Milliseconds that MySQL and DynamoDB get to answer a look at the health.
+pub const HEALTH_ANSWER_MS_MAX: u64 = 2_000;
