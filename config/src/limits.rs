@@ -112,3 +112,22 @@ pub const ACCEPT_RETRY_MILLIS: u64 = 100;
 
 /// Milliseconds that MySQL and DynamoDB get to answer a look at the health.
 pub const HEALTH_ANSWER_MS_MAX: u64 = 2_000;
+
+/// Most key tuples in one statement of the control account. More parameters make a statement slow to
+/// plan; MySQL's range optimiser counts each tuple.
+pub const CONTROL_KEYS_PER_STATEMENT_MAX: usize = 100;
+
+/// Connections of the control account's pool, unless the caller asks for fewer.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+
+/// Prepared statements kept for each control connection: a dozen queries in eight sizes each, and room.
+pub const CONTROL_STATEMENTS_CACHED: usize = 256;
+
+/// Longest wait for a control connection (a free one of the pool, or a new one).
+pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for one statement of the control account: they look rows up by key.
+pub const CONTROL_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait of a control statement for a metadata lock (a DDL statement at work).
+pub const CONTROL_LOCK_WAIT_SECONDS: u32 = 10;
