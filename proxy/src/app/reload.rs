@@ -108,7 +108,8 @@ impl Reloader {
             Fault::configuration(refused.to_string(), place, "remove the table from the phases file")
         })?;
         if accepted.is_some() {
-            self.operations.sweep_tables(self.mirrored_tables(), CONTRACT_CHANGED);
+            self.operations.ruleset_changed();
+            self.operations.sweep_tables(&self.mirrored_tables(), CONTRACT_CHANGED).await;
         }
         Ok(accepted)
     }
