@@ -39,7 +39,8 @@ pub async fn control_pool(settings: &Settings) -> Result<Control, Fault> {
 /// Contract x schema, compiled. Warnings stay in the ruleset.
 pub async fn ruleset(settings: &Settings, control: &Control) -> Result<Ruleset, Fault> {
     let path = &settings.contract.path;
-    let text = read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
+    let text =
+        read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
     let catalog = control.catalog(&settings.contract.database).await?;
     if catalog.tables.is_empty() {
         return Err(Fault::configuration(
@@ -242,9 +243,8 @@ pub async fn same_server(settings: &Settings, control: &Control) -> Result<(), F
     let other = Control::connect(url.as_str(), 1).await?;
     let (ours, theirs) = (control.server_facts().await?, other.server_facts().await?);
     other.close().await;
-    let identity = |facts: &ServerFacts| {
-        (facts.server_uuid.clone(), facts.server_id, facts.version.clone())
-    };
+    let identity =
+        |facts: &ServerFacts| (facts.server_uuid.clone(), facts.server_id, facts.version.clone());
     if identity(&ours) == identity(&theirs) {
         return Ok(());
     }

@@ -116,7 +116,8 @@ async fn run(
     let Connected { control, store, journal, recovery, live, metrics } = connected;
     let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
     let (stop_sessions, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-    let mirror = build::mirror(&settings, (&control, &store, &journal), recovery, &live, &metrics).await;
+    let mirror =
+        build::mirror(&settings, (&control, &store, &journal), recovery, &live, &metrics).await;
     start_sweeper(&mirror, &control, &store, &tracker, &stop_rest);
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use segue_config::Settings;
+use segue_config::settings::Endpoint;
 use segue_rules::contract::{Finding, Severity};
 use segue_rules::entity::Ruleset;
 use serde::Serialize;
 
 use super::build;
 use super::fault::{Fault, FaultKind};
-use crate::control::{read_bounded, read_file};
+use crate::control::{PhaseChangeRefused, read_bounded, read_file};
 use crate::dynamo::{Store, StoreError};
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
@@ -158,16 +159,16 @@ async fn grants(
 }
 
 async fn dynamodb(settings: &Settings, ruleset: &Ruleset, findings: &mut Vec<CheckFinding>) {
+    if matches!(settings.dynamodb.endpoint, Endpoint::Embedded { .. }) {
+        // It makes its tables by itself, and its file belongs to the running sidecar.
+        return;
+    }
     let metrics = Arc::new(Metrics::new());
     let store = match build::store(settings, &metrics).await {
         Ok(store) => store,
         Err(fault) => return findings.push(of_fault(Area::Dynamodb, fault)),
     };
-    let embedded = matches!(
-        settings.dynamodb.endpoint,
-        segue_config::settings::Endpoint::Embedded { .. }
-    );
-    if !embedded && let Err(failed) = tables(&store, ruleset, findings).await {
+    if let Err(failed) = tables(&store, ruleset, findings).await {
         findings.push(of_fault(Area::Dynamodb, failed.into()));
     }
     store.close().await;
@@ -179,7 +180,8 @@ async fn tables(
     findings: &mut Vec<CheckFinding>,
 ) -> Result<(), StoreError> {
     let faults = store.tables_ready(&ruleset.tables).await?;
-    let missing = |name: &str| faults.iter().any(|fault| *fault == format!("table {name}: missing"));
+    let missing =
+        |name: &str| faults.iter().any(|fault| *fault == format!("table {name}: missing"));
     let present: Vec<_> = ruleset
         .tables
         .iter()
@@ -218,7 +220,7 @@ fn phases(settings: &Settings, ruleset: &Ruleset, findings: &mut Vec<CheckFindin
     }
     let Err(refused) = read_file(path, &build::mapped_tables(ruleset)) else { return };
     match refused {
-        crate::control::PhaseChangeRefused::Faults(faults) => {
+        PhaseChangeRefused::Faults(faults) => {
             findings.extend(faults.into_iter().map(|fault| CheckFinding {
                 hint: fault.remedy.clone(),
                 ..error(Area::Phases, fault.place(), format!("{}: {}", fault.key, fault.message))

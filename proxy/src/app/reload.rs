@@ -105,7 +105,11 @@ impl Reloader {
         build::tables(&self.settings, &ruleset, &live.phases, &self.store).await?;
         let accepted = self.phases.accept_ruleset(ruleset).await.map_err(|refused| {
             let place = self.settings.phases_path.display().to_string();
-            Fault::configuration(refused.to_string(), place, "remove the table from the phases file")
+            Fault::configuration(
+                refused.to_string(),
+                place,
+                "remove the table from the phases file",
+            )
         })?;
         if accepted.is_some() {
             self.operations.ruleset_changed();
