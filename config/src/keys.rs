@@ -148,6 +148,27 @@ pub const KEYS: &[Key] = &[
         "Put before every table name of the contract.",
     ),
     key(
+        "dynamodb",
+        "billing",
+        Kind::Choice(&["on-demand", "provisioned"]),
+        Default("on-demand"),
+        "How tables that Segue creates are paid for.",
+    ),
+    key(
+        "dynamodb",
+        "read_units",
+        Kind::Integer { min: 1, max: limits::CAPACITY_UNITS_MAX },
+        Unset("5"),
+        "Read capacity units of each created table and index. Only with `billing = \"provisioned\"`.",
+    ),
+    key(
+        "dynamodb",
+        "write_units",
+        Kind::Integer { min: 1, max: limits::CAPACITY_UNITS_MAX },
+        Unset("5"),
+        "Write capacity units of each created table and index. Only with `billing = \"provisioned\"`.",
+    ),
+    key(
         "contract",
         "path",
         Kind::Path,

@@ -4,6 +4,7 @@
 mod read;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub mysql: Mysql,
     pub tls: Tls,
     pub dynamodb: Dynamodb,
+    /// How tables that Segue creates are paid for.
+    pub billing: Billing,
     pub contract: Contract,
     pub journal: Journal,
     /// The phases file (`[phases] path`).
@@ -79,6 +82,13 @@ pub enum Endpoint {
     },
 }
 
+/// Capacity units a second; provisioned ones are the same for a table and each of its indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billing {
+    OnDemand,
+    Provisioned { read_units: u32, write_units: u32 },
+}
+
 #[derive(Clone, Debug)]
 pub struct Contract {
     pub path: PathBuf,
@@ -127,6 +137,7 @@ impl fmt::Debug for Settings {
             .field("mysql", &self.mysql)
             .field("tls", &self.tls)
             .field("dynamodb", &self.dynamodb)
+            .field("billing", &self.billing)
             .field("contract", &self.contract)
             .field("journal", &self.journal)
             .field("phases_path", &self.phases_path)

@@ -121,3 +121,11 @@ fn the_example_in_the_tree_loads() {
     let text = std::fs::read_to_string(path).expect("the example exists");
     Settings::parse(&text, path, &none).expect("the example is accepted");
 }
+
+#[test]
+fn capacity_units_belong_to_provisioned_billing() {
+    assert_eq!(faults(&format!("{LEAST}[dynamodb]\nread_units = 9\n")).len(), 1);
+    let text = format!("{LEAST}[dynamodb]\nbilling = \"provisioned\"\nread_units = 9\n");
+    let settings = Settings::parse(&text, "segue.toml", &none).expect("accepted");
+    assert_eq!(settings.billing, Billing::Provisioned { read_units: 9, write_units: 5 });
+}

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use operations::{Health, Operations, Part};
-pub use token::Token;
+pub use token::{Token, TokenError};
 
 use crate::control::{Live, PhaseControl};
 use crate::telemetry::Metrics;

@@ -2,15 +2,21 @@
 //! Never here: which requests need it (`guard`).
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::RngCore;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use subtle::ConstantTimeEq;
 
 /// Bytes of randomness in a generated token.
 const TOKEN_BYTES: usize = 32;
+
+/// The token's file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct TokenError {
+    pub path: PathBuf,
+    pub source: io::Error,
+}
 
 /// The API's token. Never printed.
 #[derive(Clone)]
@@ -24,12 +30,17 @@ impl Token {
     /// A fresh random token.
     pub fn generate() -> Token {
         let mut bytes = [0; TOKEN_BYTES];
-        OsRng.unwrap_err().fill_bytes(&mut bytes);
+        rand::rng().fill_bytes(&mut bytes);
         Token(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Writes the token to a file that only the process's user can read.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
+    pub fn write(&self, path: &Path) -> Result<(), TokenError> {
+        let written = self.write_file(path);
+        written.map_err(|source| TokenError { path: path.to_path_buf(), source })
+    }
+
+    fn write_file(&self, path: &Path) -> io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
