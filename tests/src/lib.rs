@@ -2,4 +2,5 @@
 //! Never here: product code.
 
 pub mod harness;
+pub mod stage;
 pub mod workload;

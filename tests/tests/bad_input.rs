@@ -108,7 +108,7 @@ async fn unreachable_dynamodb_is_exit_code_3() {
     let (_, mut config) = good(server).await;
     let port = segue_tests::harness::free_port().unwrap();
     config.store = segue_tests::harness::Store::Endpoint(format!("http://127.0.0.1:{port}"));
-    for command in [&["check"][..], &["tables", "create"], &["serve"]] {
+    for command in [&["check"][..], &["tables", "create"]] {
         refused(&config, command, 3, &["DynamoDB", &port.to_string()]).await;
     }
 }

@@ -8,6 +8,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use segue_tests::harness::{Database, Engine, Items, SegueConfig, SegueProcess, Server, program};
 use segue_tests::on_each_server;
+use segue_tests::stage::create_tables;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../fixtures/store/schema.sql");
@@ -34,7 +35,7 @@ impl Shop {
         let engine = Engine::start().await.unwrap();
         let config = SegueConfig::new(server, &database, CONTRACT).with_engine(&engine);
         let segue = SegueProcess::prepare(&config).unwrap();
-        create_tables(&segue).await;
+        create_tables(&segue).await.unwrap();
         segue.start_again().await.unwrap();
         let client = Conn::new(Opts::from_url(&segue.url(&database)).unwrap()).await.unwrap();
         let items = Items::at(&engine.endpoint());
@@ -83,14 +84,6 @@ impl Shop {
         .await;
         shop
     }
-}
-
-async fn create_tables(segue: &SegueProcess) {
-    let mut command = tokio::process::Command::new(program("segue").unwrap());
-    command.args(["tables", "create", "--config"]).arg(segue.folder().join("segue.toml"));
-    command.env("AWS_ACCESS_KEY_ID", "tests").env("AWS_SECRET_ACCESS_KEY", "tests");
-    let output = command.output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 on_each_server!(rows_with_generated_keys_arrive, |server: &'static Server| async move {
