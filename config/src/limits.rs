@@ -178,3 +178,19 @@ pub const SWEEP_RETRY_MS: u64 = 5_000;
 
 /// Parked keys listed in one report.
 pub const PARKED_LISTED_MAX: usize = 1_000;
+/// Bytes after which the journal begins a new segment. A segment is the unit of compaction: it is read at
+/// once, and appends wait while it is.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
+
+/// Most bytes of one journal record; a transaction's dirty keys stay far below.
+pub const JOURNAL_RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// Most bytes of records that one write (and one sync) of the journal carries, beyond its first record.
+pub const JOURNAL_BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Longest delay before removals are written when nothing else is: a crash within it brings finished
+/// records back, which costs a refresh each.
+pub const JOURNAL_REMOVAL_DELAY: Duration = Duration::from_millis(100);
+
+/// Pause before removals are tried again after the disk refused them.
+pub const JOURNAL_RETRY_DELAY: Duration = Duration::from_secs(1);
