@@ -87,3 +87,65 @@ impl PhaseMap {
         self.default == Phase::MysqlOnly && self.tables.values().all(|p| *p == Phase::MysqlOnly)
     }
 }
+
+/// A change of phase that is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransitionRefused {
+    #[error("from {from} to {to} jumps over {next}; set {next} first")]
+    Jump { from: Phase, to: Phase, next: Phase },
+    #[error("dynamodb-only has no way back: MySQL no longer has the rows")]
+    NoWayBack,
+}
+
+impl Phase {
+    /// The phase after this one.
+    pub fn next(self) -> Option<Phase> {
+        Phase::ALL.into_iter().find(|phase| *phase > self)
+    }
+
+    /// Whether a table may go from this phase to another: forward to the neighbour only, so that
+    /// sidecars that have not yet changed are compatible; back from any phase but the last.
+    pub fn check_transition(self, to: Phase) -> Result<(), TransitionRefused> {
+        match self.next() {
+            _ if to == self => Ok(()),
+            None => Err(TransitionRefused::NoWayBack),
+            Some(_) if to < self => Ok(()),
+            Some(next) if to == next => Ok(()),
+            Some(next) => Err(TransitionRefused::Jump { from: self, to, next }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_neighbour_is_reached_forward_and_any_phase_backward() {
+        for from in Phase::ALL {
+            for to in Phase::ALL {
+                let (a, b) = (from as usize, to as usize);
+                let allowed = b == a || b == a + 1 || (b < a && from != Phase::DynamodbOnly);
+                assert_eq!(from.check_transition(to).is_ok(), allowed, "{from} -> {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for phase in Phase::ALL {
+            assert_eq!(phase.name().parse(), Ok(phase));
+        }
+        assert!("dual".parse::<Phase>().is_err());
+    }
+
+    #[test]
+    fn a_table_without_an_entry_has_the_default_phase() {
+        let mut phases = PhaseMap::default();
+        assert!(phases.all_mysql_only());
+        phases.tables.insert("users".into(), Phase::DualWrite);
+        assert_eq!(phases.of("users"), Phase::DualWrite);
+        assert_eq!(phases.of("orders"), Phase::MysqlOnly);
+        assert!(!phases.all_mysql_only());
+    }
+}
