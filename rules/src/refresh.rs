@@ -40,7 +40,7 @@ impl Existing {
 pub enum RowImage {
     /// No row, or a row that has no item.
     Gone,
-    /// `tag`: the tag known for this item key before the read began, if one was.
+    /// `tag`: the tag of this row's item there, if it was known before the read began.
     Present { key: ItemKey, tag: Option<String> },
     /// The row has an item, but it cannot be written.
     Unbuildable { reason: String },
@@ -111,7 +111,7 @@ pub enum ParkReason {
 ///            v                                                             |
 ///   --> Reading --present--> Putting --done, replaced--> Deleting (other item keys) --> Ended
 ///        |  ^                 |   |                        ^
-///        |  +-- Rereading <---+   +-- held by another row --> Checking --holds--> Ended (parked)
+///        |  +-- Rereading <---+   +-- held by another row --> Checking --holds--> Deleting, then parked
 ///        |      (created)                                        +-- does not --> Reading
 ///        +--gone--> Deleting (every item key it may have had) --> Ended
 /// ```
@@ -126,8 +126,19 @@ pub struct Refresh {
     own_key: Option<ItemKey>,
     /// Item keys under which an item of this row may stand.
     candidates: BTreeSet<ItemKey>,
-    known: BTreeMap<ItemKey, Condition>,
+    known: BTreeMap<ItemKey, Known>,
+    /// Another row has the item key. The items under other keys still go before the row is parked.
+    blocked: Option<ParkReason>,
     state: State,
+}
+
+/// What stands at an item key, as far as we know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Known {
+    condition: Condition,
+    /// It is this row's item, so that a delete may rest on the condition. A put may rest on another
+    /// row's tag once that row is known to have left.
+    ours: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,20 +151,28 @@ enum State {
 }
 
 impl Refresh {
-    /// `stale`: item keys the row had before; `tags`: tags known now, before the first read.
+    /// `stale`: item keys the row had before; `tags`: tags of this row's own items known now, before
+    /// the first read.
     pub fn new(
         me: Owner,
         own_key: Option<ItemKey>,
         stale: BTreeSet<ItemKey>,
         tags: BTreeMap<ItemKey, String>,
     ) -> Refresh {
-        let known = tags.into_iter().map(|(key, tag)| (key, Condition::Tag(tag))).collect();
+        let ours = |tag| Known { condition: Condition::Tag(tag), ours: true };
+        let known = tags.into_iter().map(|(key, tag)| (key, ours(tag))).collect();
         let state = State::Reading { created: None };
-        Refresh { me, own_key, candidates: stale, known, state }
+        Refresh { me, own_key, candidates: stale, known, blocked: None, state }
     }
 
     pub fn me(&self) -> &Owner {
         &self.me
+    }
+
+    /// Item keys under which this row's items may stand. A refresh that is broken off hands them to
+    /// the next one: a write whose answer was lost may have passed.
+    pub fn candidates(&self) -> &BTreeSet<ItemKey> {
+        &self.candidates
     }
 
     /// The first step.
@@ -182,10 +201,11 @@ impl Refresh {
             }
             (State::Checking { key, existing }, Event::OwnerHolds(true)) => {
                 let holder = existing.owner.unwrap_or_else(|| self.me.clone());
-                Step::Park { reason: ParkReason::Collision { key, holder } }
+                self.blocked = Some(ParkReason::Collision { key: key.clone(), holder });
+                self.delete_others(&key)
             }
             (State::Checking { key, existing }, Event::OwnerHolds(false)) => {
-                self.learn(key, existing.condition())
+                self.learn(key, existing.condition(), false)
             }
             _ => self.read(),
         }
@@ -206,9 +226,11 @@ impl Refresh {
                     return self.delete_others(&key);
                 }
                 if let Some(tag) = tag {
-                    self.known.entry(key.clone()).or_insert(Condition::Tag(tag));
+                    let known = Known { condition: Condition::Tag(tag), ours: true };
+                    self.known.entry(key.clone()).or_insert(known);
                 }
-                let expect = self.known.get(&key).cloned().unwrap_or(Condition::Absent);
+                let known = self.known.get(&key).map(|known| known.condition.clone());
+                let expect = known.unwrap_or(Condition::Absent);
                 self.state = State::Putting { key: key.clone(), expect: expect.clone() };
                 Step::Put { key, expect }
             }
@@ -216,7 +238,7 @@ impl Refresh {
     }
 
     fn put_done(&mut self, key: ItemKey, expect: Condition, tag: String) -> Step {
-        self.known.insert(key.clone(), Condition::Tag(tag));
+        self.known.insert(key.clone(), Known { condition: Condition::Tag(tag), ours: true });
         if expect == Condition::Absent {
             self.state = State::Reading { created: Some(key) };
             return Step::RereadAfterCreate;
@@ -231,7 +253,7 @@ impl Refresh {
         tag: String,
         existing: Option<Existing>,
     ) -> Step {
-        let Some(existing) = existing else { return self.learn(key, Condition::Absent) };
+        let Some(existing) = existing else { return self.learn(key, Condition::Absent, true) };
         if existing.tag.as_ref() == Some(&tag) {
             // The answer to our own write was lost, and the client library sent it again.
             return self.put_done(key, expect, tag);
@@ -242,7 +264,10 @@ impl Refresh {
                 self.state = State::Checking { key, existing };
                 step
             }
-            _ => self.learn(key, existing.condition()),
+            owner => {
+                let ours = owner.is_some() || self.own_key.as_ref() == Some(&key);
+                self.learn(key, existing.condition(), ours)
+            }
         }
     }
 
@@ -258,7 +283,7 @@ impl Refresh {
             None => self.own_key.as_ref() == Some(&key),
         });
         match existing {
-            Some(existing) if ours => self.learn(key, existing.condition()),
+            Some(existing) if ours => self.learn(key, existing.condition(), true),
             _ => {
                 self.forget(&key);
                 self.delete_next(left)
@@ -271,15 +296,18 @@ impl Refresh {
     }
 
     fn delete_next(&mut self, mut left: Vec<ItemKey>) -> Step {
-        let Some(key) = left.pop() else { return Step::Done };
-        let expect = self.known.get(&key).cloned().unwrap_or(Condition::Absent);
+        let Some(key) = left.pop() else {
+            return self.blocked.take().map_or(Step::Done, |reason| Step::Park { reason });
+        };
+        let known = self.known.get(&key).filter(|known| known.ours);
+        let expect = known.map_or(Condition::Absent, |known| known.condition.clone());
         self.state = State::Deleting { key: key.clone(), left };
         Step::Delete { key, expect }
     }
 
     /// A new condition is of use only for what is read after it was learnt.
-    fn learn(&mut self, key: ItemKey, condition: Condition) -> Step {
-        self.known.insert(key, condition);
+    fn learn(&mut self, key: ItemKey, condition: Condition, ours: bool) -> Step {
+        self.known.insert(key, Known { condition, ours });
         self.read()
     }
 
@@ -289,7 +317,11 @@ impl Refresh {
     }
 
     fn read(&mut self) -> Step {
+        self.blocked = None;
         self.state = State::Reading { created: None };
         Step::ReadRow
     }
 }
+
+#[cfg(test)]
+mod tests;

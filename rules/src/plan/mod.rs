@@ -13,7 +13,7 @@ mod resolve;
 mod statement;
 mod template;
 #[cfg(test)]
-mod test_ruleset;
+pub(crate) mod test_ruleset;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -28,6 +28,7 @@ use crate::txn::DirtyEntry;
 use crate::value::TableName;
 
 pub use crate::sql::{Slot, SlotValue, SqlMode};
+pub use resolve::reached as reached_by_cascades;
 pub use statement::{plan, reading};
 
 /// Why a statement's keys cannot be known (or, later, why DynamoDB cannot answer it).
