@@ -1,9 +1,72 @@
 //! Every bound of the process: name, unit, reason.
 //! Never here: settings an operator changes (see `settings`).
 
+use std::time::Duration;
+
 /// Most dirty keys one transaction carries before they become an owed sweep of the table.
 /// Bounds the memory of a session; a larger change is cheaper to sweep.
 pub const DIRTY_KEYS_PER_TRANSACTION_MAX: usize = 10_000;
+
+/// Least `journal.max_bytes`, in bytes: below it ordinary bursts would turn into sweeps.
+pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
+
+/// Most capacity units of a created table: DynamoDB's default quota for one table.
+pub const CAPACITY_UNITS_MAX: u64 = 40_000;
+
+/// Most `mirror.workers`: each holds a connection to DynamoDB while it writes.
+pub const MIRROR_WORKERS_MAX: u64 = 1024;
+
+/// Most bytes of a phases file or a contract that is read, so that a wrong path is no flood.
+pub const CONFIGURATION_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Least characters of `admin.token`: shorter ones can be guessed.
+pub const ADMIN_TOKEN_CHARACTERS_MIN: usize = 16;
+
+/// Most bytes of an HTTP request's body: the largest valid one names a table and a phase.
+pub const HTTP_BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Seconds an HTTP request may take before it is answered 503.
+pub const HTTP_REQUEST_SECONDS_MAX: u64 = 10;
+
+/// HTTP connections answered at the same time; further ones wait in the kernel's backlog.
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
+
+/// Seconds an HTTP connection may stay open: an idle or slow client gives its place back.
+pub const HTTP_CONNECTION_SECONDS_MAX: u64 = 60;
+
+/// Milliseconds without a further change before a watched file is read: editors write in steps.
+pub const WATCH_SETTLE_MS: u64 = 100;
+
+/// Seconds between looks at watched files that no event announced (network file systems).
+pub const WATCH_POLL_SECONDS: u64 = 5;
+
+/// Seconds that running statements get to finish on a graceful stop.
+pub const STOP_STATEMENTS_SECONDS_MAX: u64 = 15;
+
+/// Seconds that the mirror gets to apply what it owes on a graceful stop; the rest stays journaled.
+pub const STOP_MIRROR_SECONDS_MAX: u64 = 10;
+
+/// Seconds a first answer of MySQL or DynamoDB may take at start.
+pub const START_ANSWER_SECONDS_MAX: u64 = 15;
+
+/// Longest wait for a TCP (and TLS) connection to DynamoDB. Longer means the network is gone.
+pub const DYNAMODB_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest wait for one DynamoDB request; single-digit milliseconds are normal, a full scan page takes
+/// up to a second. The caller retries, so a lost answer must not be waited for.
+pub const DYNAMODB_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for the credential chain (instance metadata, SSO, assumed roles) to answer.
+pub const DYNAMODB_CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait until a created table and its indexes are ACTIVE; AWS takes seconds to minutes.
+pub const DYNAMODB_TABLE_ACTIVE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Pause between two looks at a table that is being created.
+pub const DYNAMODB_TABLE_POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Longest wait for the embedded engine to answer its last requests when it stops.
+pub const DYNAMODB_EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes read from MySQL and written to the client in one go. Large enough that a big result costs
 /// few system calls, small enough that thousands of connections fit in memory.
@@ -40,3 +103,78 @@ pub const PLAN_CACHE_ENTRIES_MAX: usize = 10_000;
 
 /// Milliseconds to wait after `accept` failed (no file descriptors left) before trying again.
 pub const ACCEPT_RETRY_MILLIS: u64 = 100;
+
+/// Milliseconds that MySQL and DynamoDB get to answer a look at the health.
+pub const HEALTH_ANSWER_MS_MAX: u64 = 2_000;
+
+/// Most key tuples in one statement of the control account. More parameters make a statement slow to
+/// plan; MySQL's range optimiser counts each tuple.
+pub const CONTROL_KEYS_PER_STATEMENT_MAX: usize = 100;
+
+/// Connections of the control account's pool, unless the caller asks for fewer.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+
+/// Prepared statements kept for each control connection: a dozen queries in eight sizes each, and room.
+pub const CONTROL_STATEMENTS_CACHED: usize = 256;
+
+/// Longest wait for a control connection (a free one of the pool, or a new one).
+pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for one statement of the control account: they look rows up by key.
+pub const CONTROL_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait of a control statement for a metadata lock (a DDL statement at work).
+pub const CONTROL_LOCK_WAIT_SECONDS: u32 = 10;
+
+/// Milliseconds that reading the committed image before a commit may take. The application waits
+/// for it while it holds row locks; beyond it the tables become owed sweeps.
+pub const OLD_IMAGE_READ_MS_MAX: u64 = 5_000;
+
+/// Rows that one transaction's old image may reach (cascades, driving rows of joins). Beyond it the
+/// tables are swept: the application waits while they are read.
+pub const OLD_IMAGE_ROWS_MAX: usize = 10_000;
+
+/// Driving keys that one transaction may expand to after its commit; beyond it a sweep is cheaper.
+pub const EXPANDED_KEYS_MAX: usize = 100_000;
+
+/// Expansions that read MySQL at the same time; bounds the control pool's connections.
+pub const EXPANSIONS_CONCURRENT: usize = 4;
+
+/// Keys in the refresh queue (about 200 bytes each) before new ones collapse to an owed sweep.
+pub const OWED_KEYS_MAX: usize = 1_000_000;
+
+/// Keys of one entity that a refresh reads with one view query.
+pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
+
+/// Batches of refreshes under way at the same time.
+pub const REFRESH_BATCHES_CONCURRENT: usize = 8;
+
+/// Items of one batch that are written at the same time.
+pub const REFRESH_WRITES_CONCURRENT: usize = 16;
+
+/// Lost races (failed conditions) of one refresh before it backs off.
+pub const REFRESH_CONFLICTS_MAX: usize = 16;
+
+/// First and longest wait in milliseconds before a refresh that met a passing fault is tried again.
+pub const REFRESH_RETRY_MS_MIN: u64 = 50;
+pub const REFRESH_RETRY_MS_MAX: u64 = 5_000;
+
+/// First and longest wait in milliseconds before a parked key whose cause may lie outside of the row
+/// (missing table, denied access, collision) is tried again.
+pub const PARKED_RETRY_MS_MIN: u64 = 30_000;
+pub const PARKED_RETRY_MS_MAX: u64 = 600_000;
+
+/// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
+pub const TAGS_CACHED_MAX: usize = 100_000;
+
+/// Keys that a sweep reads from MySQL at once.
+pub const SWEEP_SCAN_KEYS: usize = 1_000;
+
+/// Refreshes that a sweep keeps waiting in the queue; live refreshes go first all the same.
+pub const SWEEP_REFRESHES_IN_FLIGHT: usize = 256;
+
+/// Milliseconds before a sweep that failed starts anew.
+pub const SWEEP_RETRY_MS: u64 = 5_000;
+
+/// Parked keys listed in one report.
+pub const PARKED_LISTED_MAX: usize = 1_000;

@@ -1,22 +1,35 @@
-//! `segue.toml` with `SEGUE_...` overrides: raw text in, checked `Settings` out.
-//! Never here: reading anything but the given text and variables.
+//! Checked settings of the process, and reading them from `segue.toml` and `SEGUE_...` variables.
+//! Never here: the list of keys (`keys`), checks of single values (`read`).
 
+mod read;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::SettingError;
+
 /// Checked settings of the process.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     pub listen: Listen,
     pub mysql: Mysql,
     pub tls: Tls,
     pub dynamodb: Dynamodb,
+    /// How tables that Segue creates are paid for.
+    pub billing: Billing,
     pub contract: Contract,
     pub journal: Journal,
     /// The phases file (`[phases] path`).
     pub phases_path: PathBuf,
+    /// Items of one batch that are written at the same time (`[mirror] workers`).
+    pub mirror_workers: usize,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
     pub admin_token: Option<String>,
+    pub log: Log,
 }
 
 #[derive(Clone, Debug)]
@@ -25,10 +38,11 @@ pub struct Listen {
     pub admin: SocketAddr,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mysql {
     /// Relay target, `host:port`.
     pub address: String,
+    /// With the control account's password: never logged.
     pub control_url: String,
     pub upstream_tls: UpstreamTls,
 }
@@ -63,7 +77,16 @@ pub enum Endpoint {
     Aws,
     Url(String),
     /// The built-in engine; a file keeps its data, `None` is memory.
-    Embedded { file: Option<PathBuf> },
+    Embedded {
+        file: Option<PathBuf>,
+    },
+}
+
+/// Capacity units a second; provisioned ones are the same for a table and each of its indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Billing {
+    OnDemand,
+    Provisioned { read_units: u32, write_units: u32 },
 }
 
 #[derive(Clone, Debug)]
@@ -78,4 +101,59 @@ pub struct Journal {
     /// `fsync` (default) or `write`.
     pub fsync: bool,
     pub bytes_max: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `error` to `trace`.
+    pub level: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Settings {
+    /// Reads the text of a settings file and the variables that override it. `Err` holds every fault.
+    ///
+    /// `file_name` is used in messages, and its folder is where relative paths start.
+    pub fn parse(
+        text: &str,
+        file_name: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Settings, Vec<SettingError>> {
+        read::settings(text, file_name, env)
+    }
+}
+
+// Credentials never reach a log by way of `{:?}`.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .field("mysql", &self.mysql)
+            .field("tls", &self.tls)
+            .field("dynamodb", &self.dynamodb)
+            .field("billing", &self.billing)
+            .field("contract", &self.contract)
+            .field("journal", &self.journal)
+            .field("phases_path", &self.phases_path)
+            .field("mirror_workers", &self.mirror_workers)
+            .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))
+            .field("log", &self.log)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Mysql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mysql")
+            .field("address", &self.address)
+            .field("control_url", &"(redacted)")
+            .field("upstream_tls", &self.upstream_tls)
+            .finish()
+    }
 }

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod entity;
 pub mod phase;
 pub mod plan;
+pub mod refresh;
 pub mod route;
 pub mod sql;
 pub mod txn;

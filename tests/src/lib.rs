@@ -1,1 +1,4 @@
-//! stub
+//! System tests on real engines, and what they share.
+//! Never here: product code.
+
+pub mod harness;

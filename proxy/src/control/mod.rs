@@ -1,43 +1,21 @@
-//! The live ruleset and phases (arc-swap), phase changes, the audit log.
+//! The live ruleset and phases (arc-swap), phase changes, watched files, the audit log.
 //! Never here: statements, packets, HTTP.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+mod audit;
+mod live;
+mod phases;
+mod store_file;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod watch;
 
-use arc_swap::ArcSwap;
-use segue_rules::entity::Ruleset;
-use segue_rules::phase::PhaseMap;
-
-/// What one transaction sees from its first statement to its end.
-pub struct Generation {
-    /// Counts up with every swap.
-    pub number: u64,
-    /// `None` where no contract could be compiled yet: everything is relayed.
-    pub ruleset: Arc<Ruleset>,
-    pub phases: PhaseMap,
-    /// Transactions and statements that run under this generation now; a sweep that must see
-    /// everything written under older phases waits until their count is zero.
-    pub active: AtomicUsize,
-}
-
-/// The live generation, swapped as a whole.
-pub struct Live {
-    current: ArcSwap<Generation>,
-}
-
-impl Live {
-    pub fn new(ruleset: Arc<Ruleset>, phases: PhaseMap) -> Self {
-        Live {
-            current: ArcSwap::from_pointee(Generation {
-                number: 1,
-                ruleset,
-                phases,
-                active: AtomicUsize::new(0),
-            }),
-        }
-    }
-
-    pub fn current(&self) -> Arc<Generation> {
-        self.current.load_full()
-    }
-}
+pub use audit::{AuditLog, AuditRecord};
+pub use live::{Generation, Live, Pinned};
+pub use phases::{
+    PhaseChange, PhaseChangeRefused, PhaseControl, Reloaded, RulesetRefused, Target, change_file,
+    check_change, read_file,
+};
+pub use store_file::{read_bounded, write_atomically};
+pub use watch::FileWatch;

@@ -1,48 +1,264 @@
 //! Keeps DynamoDB in step: owed entries, expansion through joins and cascades, refresh workers.
 //! Never here: statements, packets, or phases.
+//!
+//! ```text
+//! owe (before the commit) --> journal --> committed --> ledger --> expand --> queue --> refresh
+//!                                                                    \--> sweeps --> `movement`
+//! ```
+//!
+//! One captured entry of one transaction is the unit of the books. It is owed until every refresh
+//! and sweep that was made for it is done; its journal record goes with the last entry.
 
+mod bookkeeping;
+mod engine;
+mod expand;
+mod intake;
+mod ledger;
+mod lookup;
+mod old_image;
+mod owed;
+mod parts;
+mod queue;
+mod record;
+mod report;
+mod run;
+mod survey;
+mod sweeps;
+mod tags;
+mod watermark;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use segue_config::limits;
 use segue_rules::entity::Ruleset;
-use segue_rules::txn::{Dirty, DirtyEntry};
+use segue_rules::txn::DirtyEntry;
+use segue_rules::value::TableName;
+use serde::Serialize;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use ledger::Counts;
+pub use owed::Owed;
+pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource};
+pub use queue::RefreshEnd;
+pub use report::{OwedReport, ParkedReport, TableReport};
+pub use survey::{ItemPage, OwnedItem, SurveyError, SweepTicket};
+pub use sweeps::{SweepProgress, SweepReport, SweepState};
+
+use ledger::Ending;
+use parts::{Shared, State};
+use record::Debt;
 
 /// The mirror. Cheap to clone.
 #[derive(Clone)]
-pub struct Mirror {}
+pub struct Mirror {
+    shared: Arc<Shared>,
+}
 
-/// Owed work of one transaction, on disk, waiting for MySQL's answer to the commit.
-/// Dropping it counts as committed: a refresh too many is harmless.
-#[must_use]
-pub struct Owed {}
+/// What the journal brought back at start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    pub transactions: usize,
+    pub entries: usize,
+    /// Records or bytes that could not be read: every source table is swept for them.
+    pub damaged: bool,
+}
+
+/// How long tasks may take to end after the deadline of a drain.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 impl Mirror {
+    /// Starts the mirror's tasks on the current runtime; what the journal holds is owed again.
+    pub async fn start(parts: MirrorParts) -> (Mirror, Recovered) {
+        let shared = Arc::new(Shared {
+            control: parts.control,
+            store: parts.store,
+            journal: parts.journal,
+            metrics: parts.metrics,
+            rulesets: parts.rulesets,
+            settings: parts.settings,
+            faults: parts.faults,
+            state: Mutex::new(State::default()),
+            tags: tags::Tags::new(limits::TAGS_CACHED_MAX),
+            watermarks: DashMap::new(),
+            work: Notify::new(),
+            progress: Notify::new(),
+            sweep_ready: Notify::new(),
+            expansions: Semaphore::new(limits::EXPANSIONS_CONCURRENT),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        let mirror = Mirror { shared };
+        let mut recovered =
+            Recovered { damaged: parts.recovery.damaged_bytes > 0, ..Recovered::default() };
+        let mut unreadable = Vec::new();
+        for (record, bytes) in parts.recovery.records {
+            match Debt::decode(&bytes) {
+                Some(debt) => {
+                    recovered.transactions += 1;
+                    recovered.entries += debt.entries.len();
+                    mirror.shared.take_up(debt, Some(record));
+                }
+                None => unreadable.push(record),
+            }
+        }
+        if recovered.damaged || !unreadable.is_empty() {
+            recovered.damaged = true;
+            mirror.sweep_everything("journal-damaged").await;
+        }
+        // Only now: until the sweeps are on disk, the unreadable records are the only trace.
+        for record in unreadable {
+            mirror.shared.journal.remove(record);
+        }
+        mirror.shared.spawn(engine::dispatch(mirror.shared.clone()));
+        (mirror, recovered)
+    }
+
     /// Called before a commit (or an autocommitted write) is forwarded. Reads the old image where an
     /// entry needs it, then journals everything. Never fails and never blocks on DynamoDB: what
     /// cannot be read or journaled becomes an owed sweep.
-    pub async fn owe(&self, _ruleset: Arc<Ruleset>, _entries: Vec<DirtyEntry>) -> Owed {
-        unimplemented!()
+    pub async fn owe(&self, ruleset: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> Owed {
+        owed::owe(&self.shared, ruleset, entries).await
+    }
+
+    /// Owes a sweep of a table, on disk when this returns.
+    pub async fn sweep(&self, table: &TableName, reason: &str) {
+        self.owe_sweep(table, reason, None::<std::future::Ready<()>>).await;
+    }
+
+    /// Owes a sweep that starts only after `barrier`, for example after the transactions that began
+    /// before a change of phase. After a crash nothing of them is left, and it starts at once.
+    pub async fn sweep_after(
+        &self,
+        table: &TableName,
+        reason: &str,
+        barrier: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.owe_sweep(table, reason, Some(barrier)).await;
+    }
+
+    async fn owe_sweep(
+        &self,
+        table: &TableName,
+        reason: &str,
+        barrier: Option<impl Future<Output = ()> + Send + 'static>,
+    ) {
+        let shared = &self.shared;
+        let debt = Debt::sweeps([table], reason);
+        let record = owed::record(shared, &shared.ruleset(), &debt).await;
+        {
+            let mut state = shared.state.lock();
+            let now = shared.now();
+            let id = state.ledger.open(Arc::new(debt), record, now);
+            let entries = state.ledger.debt(id).map(|(_, entries)| entries).unwrap_or_default();
+            for entry in entries {
+                state.ledger.add_work(entry);
+                state.sweeps.owe(table, reason, entry, now);
+                state.ledger.end_work(entry, Ending::Nothing);
+            }
+            if barrier.is_some() {
+                state.sweeps.hold(table);
+            }
+            shared.metrics.seen.with_label_values(&[&**table]).inc();
+            shared.metrics.owed.with_label_values(&[&**table]).inc();
+            shared.set_gauges(&state);
+        }
+        shared.sweep_ready.notify_one();
+        if let Some(barrier) = barrier {
+            let (worker, table) = (shared.clone(), table.clone());
+            shared.spawn(async move {
+                barrier.await;
+                worker.state.lock().sweeps.release(&table);
+                worker.sweep_ready.notify_one();
+            });
+        }
+    }
+
+    /// Owes a sweep of every source table of the live ruleset.
+    pub async fn sweep_everything(&self, reason: &str) {
+        let tables: BTreeSet<TableName> = self.shared.ruleset().sources.keys().cloned().collect();
+        for table in &tables {
+            self.sweep(table, reason).await;
+        }
+    }
+
+    /// Call after a new ruleset went live: what is owed is looked up again under it, and parked keys
+    /// are tried again.
+    pub fn ruleset_changed(&self) {
+        self.shared.expand_all_again();
+        self.retry_parked();
+    }
+
+    /// Tries every parked key again. Returns how many there were.
+    pub fn retry_parked(&self) -> usize {
+        let mut state = self.shared.state.lock();
+        let parked: Vec<_> = state.queue.parked().map(|parked| parked.target).collect();
+        for target in &parked {
+            for entry in state.queue.unpark(target) {
+                state.ledger.set_parked(entry, false);
+            }
+        }
+        self.shared.set_gauges(&state);
+        drop(state);
+        self.shared.work.notify_one();
+        parked.len()
+    }
+
+    /// What is owed now.
+    pub fn owed(&self) -> OwedReport {
+        self.shared.report()
+    }
+
+    /// Waits until nothing is owed but what is parked. `false`: the time ran out.
+    pub async fn wait_idle(&self, timeout: Duration) -> bool {
+        let idle = async {
+            loop {
+                let mut progress = std::pin::pin!(self.shared.progress.notified());
+                progress.as_mut().enable();
+                if self.shared.idle() {
+                    return;
+                }
+                progress.await;
+            }
+        };
+        tokio::time::timeout(timeout, idle).await.is_ok()
     }
 
     /// Greatest AUTO_INCREMENT value known to be allotted in `table` (lower bound for intents); asks
     /// MySQL once per table.
-    pub async fn auto_increment_watermark(&self, _ruleset: &Arc<Ruleset>, _table: &str) -> u64 {
-        unimplemented!()
+    pub async fn auto_increment_watermark(&self, ruleset: &Arc<Ruleset>, table: &str) -> u64 {
+        watermark::current(&self.shared, ruleset, table).await
     }
 
     /// Raises the watermark after an OK packet told an insert id.
-    pub fn raise_watermark(&self, _table: &str, _value: u64) {
-        unimplemented!()
-    }
-}
-
-impl Owed {
-    /// MySQL committed (or may have). `narrowed`: exact entries that replace `Range` intents.
-    pub fn committed(self, _narrowed: Option<Vec<Dirty>>) {
-        unimplemented!()
+    pub fn raise_watermark(&self, table: &str, value: u64) {
+        watermark::raise(&self.shared, table, value);
     }
 
-    /// MySQL certainly rolled back: nothing is owed.
-    pub fn rolled_back(self) {
-        unimplemented!()
+    /// Works off what is owed until the deadline, then stops. What is left stays in the journal,
+    /// which the caller closes afterwards.
+    pub async fn drain(&self, deadline: Duration) -> bool {
+        let idle = self.wait_idle(deadline).await;
+        self.stop().await;
+        idle
+    }
+
+    /// Begins nothing new, lets refreshes under way end for a moment, then drops them.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        if tokio::time::timeout(STOP_GRACE, self.shared.tasks.wait()).await.is_err() {
+            self.shared.abort.cancel();
+            // Tasks end at their next await; those that write the journal end by themselves.
+            let _ = tokio::time::timeout(STOP_GRACE, self.shared.tasks.wait()).await;
+        }
     }
 }

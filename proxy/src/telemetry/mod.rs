@@ -1,6 +1,11 @@
 //! Events to logs and metrics, and redaction of what must not leave the process.
 //! Never here: decisions that depend on a metric.
 
+mod clock;
+mod logging;
 mod metrics;
+pub mod redact;
 
+pub use clock::{timestamp, timestamp_now};
+pub use logging::init_logging;
 pub use metrics::Metrics;

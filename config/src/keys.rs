@@ -1,0 +1,263 @@
+//! The one table of settings: name, type, default, meaning. Parsing, environment names and the
+//! reference page all come from it.
+//! Never here: reading a value.
+
+use crate::limits;
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `ip:port` to listen on.
+    Listen,
+    /// `host:port` to connect to.
+    HostPort,
+    /// `mysql://user:password@host:port/database`.
+    MysqlUrl,
+    /// `aws`, `embedded` or an `http(s)://` address.
+    Endpoint,
+    Text,
+    /// Relative paths in the file stand for the file's folder, in the environment for the working
+    /// directory.
+    Path,
+    Choice(&'static [&'static str]),
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    /// A number of bytes, or a text such as `"512 MiB"`.
+    Bytes {
+        min: u64,
+    },
+}
+
+/// Whether and what a key is when it is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    Required,
+    Default(&'static str),
+    /// Not set; the text says what that means.
+    Unset(&'static str),
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    pub section: &'static str,
+    pub name: &'static str,
+    pub kind: Kind,
+    pub absent: Absent,
+    /// One or two sentences for the reference page.
+    pub doc: &'static str,
+}
+
+impl Key {
+    /// `section.name`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    /// `SEGUE_SECTION_NAME`.
+    pub fn variable(&self) -> String {
+        format!("SEGUE_{}_{}", self.section, self.name).to_uppercase()
+    }
+}
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    absent: Absent,
+    doc: &'static str,
+) -> Key {
+    Key { section, name, kind, absent, doc }
+}
+
+use Absent::{Default, Required, Unset};
+
+/// Every setting there is, in the order of the reference page.
+pub const KEYS: &[Key] = &[
+    key(
+        "listen",
+        "mysql",
+        Kind::Listen,
+        Default("127.0.0.1:3307"),
+        "Where applications connect, as they would to MySQL. Port 0 takes a free port.",
+    ),
+    key(
+        "listen",
+        "admin",
+        Kind::Listen,
+        Default("127.0.0.1:9307"),
+        "HTTP: metrics, health and the API. On any other address than loopback every request needs the token.",
+    ),
+    key(
+        "mysql",
+        "address",
+        Kind::HostPort,
+        Required,
+        "The MySQL server that statements are relayed to.",
+    ),
+    key(
+        "mysql",
+        "control_url",
+        Kind::MysqlUrl,
+        Required,
+        "Segue's own account on the same server. It reads the schema and the committed rows behind items; the grants are on the page of grants. A secret: prefer the environment.",
+    ),
+    key(
+        "mysql",
+        "upstream_tls",
+        Kind::Choice(&["as-client", "always", "never"]),
+        Default("as-client"),
+        "Whether the leg to MySQL is encrypted: as the client's own leg is, always, or never.",
+    ),
+    key(
+        "tls",
+        "certificate",
+        Kind::Path,
+        Unset("a self-signed certificate is made at start"),
+        "PEM file with the certificate chain shown to applications that ask for TLS.",
+    ),
+    key(
+        "tls",
+        "key",
+        Kind::Path,
+        Unset("goes with the certificate"),
+        "PEM file with the certificate's private key.",
+    ),
+    key("dynamodb", "region", Kind::Text, Unset("as the AWS SDK finds it"), "AWS region."),
+    key(
+        "dynamodb",
+        "endpoint",
+        Kind::Endpoint,
+        Default("aws"),
+        "`aws`, the address of a DynamoDB-compatible server, or `embedded` for the built-in engine.",
+    ),
+    key(
+        "dynamodb",
+        "file",
+        Kind::Path,
+        Unset("data is kept in memory and lost at exit"),
+        "File of the built-in engine. Only with `endpoint = \"embedded\"`.",
+    ),
+    key(
+        "dynamodb",
+        "table_prefix",
+        Kind::Text,
+        Default(""),
+        "Put before every table name of the contract.",
+    ),
+    key(
+        "dynamodb",
+        "billing",
+        Kind::Choice(&["on-demand", "provisioned"]),
+        Default("on-demand"),
+        "How tables that Segue creates are paid for.",
+    ),
+    key(
+        "dynamodb",
+        "read_units",
+        Kind::Integer { min: 1, max: limits::CAPACITY_UNITS_MAX },
+        Unset("5"),
+        "Read capacity units of each created table and index. Only with `billing = \"provisioned\"`.",
+    ),
+    key(
+        "dynamodb",
+        "write_units",
+        Kind::Integer { min: 1, max: limits::CAPACITY_UNITS_MAX },
+        Unset("5"),
+        "Write capacity units of each created table and index. Only with `billing = \"provisioned\"`.",
+    ),
+    key(
+        "contract",
+        "path",
+        Kind::Path,
+        Required,
+        "The migration contract. Watched: a changed contract is checked and taken over while running.",
+    ),
+    key(
+        "contract",
+        "database",
+        Kind::Text,
+        Required,
+        "The MySQL database that the contract's tables are in.",
+    ),
+    key(
+        "journal",
+        "path",
+        Kind::Path,
+        Default("var/journal"),
+        "Folder of the journal of owed work. One process at a time.",
+    ),
+    key(
+        "journal",
+        "durability",
+        Kind::Choice(&["fsync", "write"]),
+        Default("fsync"),
+        "`fsync` survives a power cut; `write` survives only the end of the process and is faster.",
+    ),
+    key(
+        "journal",
+        "max_bytes",
+        Kind::Bytes { min: limits::JOURNAL_BYTES_MIN },
+        Default("1 GiB"),
+        "Most bytes of owed work. Beyond it single keys become an owed sweep of their table.",
+    ),
+    key(
+        "phases",
+        "path",
+        Kind::Path,
+        Default("phases.toml"),
+        "The phases file. Watched, and written by the API and `segue phase set`.",
+    ),
+    key(
+        "mirror",
+        "workers",
+        Kind::Integer { min: 1, max: limits::MIRROR_WORKERS_MAX },
+        Default("16"),
+        "Items of one batch that are written to DynamoDB at the same time.",
+    ),
+    key(
+        "admin",
+        "token",
+        Kind::Text,
+        Unset(
+            "one is generated at start and written to `admin.token` next to the journal folder, mode 0600",
+        ),
+        "Bearer token of the HTTP API. A secret: prefer the environment.",
+    ),
+    key(
+        "log",
+        "format",
+        Kind::Choice(&["text", "json"]),
+        Default("text"),
+        "How log lines are written to standard error.",
+    ),
+    key(
+        "log",
+        "level",
+        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        Default("info"),
+        "Least severe level that is logged. The variable `RUST_LOG` refines it by module.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_documented() {
+        let mut names: Vec<String> = KEYS.iter().map(Key::variable).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), KEYS.len());
+        assert!(KEYS.iter().all(|key| key.doc.ends_with('.')));
+    }
+
+    #[test]
+    fn variables_follow_section_and_name() {
+        assert_eq!(KEYS[0].variable(), "SEGUE_LISTEN_MYSQL");
+        assert_eq!(KEYS[3].variable(), "SEGUE_MYSQL_CONTROL_URL");
+    }
+}

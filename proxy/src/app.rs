@@ -1,1 +1,0 @@
-//! Composition root: builds every part from checked settings and owns every task.

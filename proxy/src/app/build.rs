@@ -1,0 +1,262 @@
+//! Builds the parts from settings, one function each; preflight uses them too.
+//! Never here: tasks, or the order of a start.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use segue_config::settings::{Billing, Endpoint, Journal as JournalSettings};
+use segue_config::{Settings, limits};
+use segue_rules::entity::Ruleset;
+use segue_rules::phase::PhaseMap;
+use segue_rules::value::TableName;
+use tokio::net::TcpListener;
+
+use super::fault::{Fault, FaultKind, StartError};
+use crate::console::Token;
+use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
+use crate::dynamo::{self, Store, StoreError};
+use crate::journal::{Durability, Journal, JournalOptions, Recovery};
+use crate::mirror::{Mirror, MirrorFaults, MirrorParts, MirrorSettings};
+use crate::mysql::control::{Control, MissingGrant, ServerFacts};
+use crate::telemetry::Metrics;
+
+/// Reads `segue.toml` and the environment.
+pub fn load_settings(path: &Path) -> Result<Settings, Fault> {
+    let text = read_bounded(path).map_err(|error| {
+        let help = "name the file with --config; examples/segue.toml is a start";
+        Fault::file(path, &error, help)
+    })?;
+    Settings::parse(&text, &path.display().to_string(), &|name| std::env::var(name).ok())
+        .map_err(|faults| Fault::settings(&faults))
+}
+
+/// The control account's pool, with one connection tried.
+pub async fn control_pool(settings: &Settings) -> Result<Control, Fault> {
+    Ok(Control::connect(&settings.mysql.control_url, limits::CONTROL_CONNECTIONS_MAX).await?)
+}
+
+/// Contract x schema, compiled. Warnings stay in the ruleset.
+pub async fn ruleset(settings: &Settings, control: &Control) -> Result<Ruleset, Fault> {
+    let path = &settings.contract.path;
+    let text =
+        read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
+    let catalog = control.catalog(&settings.contract.database).await?;
+    if catalog.tables.is_empty() {
+        return Err(Fault::configuration(
+            format!("the control account sees no table in `{}`", settings.contract.database),
+            "[contract] database",
+            "correct the name, or grant SELECT on it (docs/reference/grants.md)",
+        ));
+    }
+    Ruleset::compile(&text, catalog).map_err(|findings| Fault::contract(path, &findings))
+}
+
+pub fn mapped_tables(ruleset: &Ruleset) -> Vec<TableName> {
+    ruleset.sources.keys().cloned().collect()
+}
+
+/// Reads the phases file; a missing one is made, unless the audit log shows that it was lost.
+pub fn phases(settings: &Settings, known: &[TableName]) -> Result<PhaseMap, Fault> {
+    let path = &settings.phases_path;
+    if !path.exists() {
+        let audit = AuditLog::beside(path);
+        if audit.path().exists() {
+            return Err(Fault::configuration(
+                "the phases file is missing, and tables have been changed before",
+                path.display().to_string(),
+                format!("restore it; the last changes are in {}", audit.path().display()),
+            ));
+        }
+        let phases = PhaseMap::default();
+        write_atomically(path, &segue_config::phases::render(&phases))
+            .map_err(|error| Fault::file(path, &error, "make the folder writable"))?;
+        return Ok(phases);
+    }
+    Ok(read_file(path, known)?)
+}
+
+pub async fn store(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Store, Fault> {
+    Ok(Store::connect(&settings.dynamodb, metrics.clone()).await?)
+}
+
+/// What `segue tables create` would create.
+pub fn wanted_tables(settings: &Settings, ruleset: &Ruleset) -> Vec<dynamo::CreateTable> {
+    let billing = match settings.billing {
+        Billing::OnDemand => dynamo::Billing::OnDemand,
+        Billing::Provisioned { read_units, write_units } => {
+            dynamo::Billing::Provisioned { read: read_units, write: write_units }
+        }
+    };
+    dynamo::plan(&ruleset.tables, &settings.dynamodb.table_prefix, billing)
+}
+
+/// Makes sure that tables can be written. Creates them only in the built-in engine. Where DynamoDB does
+/// not answer the sidecar starts all the same: its trouble must not keep the application from MySQL.
+pub async fn tables(
+    settings: &Settings,
+    ruleset: &Ruleset,
+    phases: &PhaseMap,
+    store: &Store,
+) -> Result<(), StartError> {
+    if matches!(settings.dynamodb.endpoint, Endpoint::Embedded { .. }) {
+        for table in wanted_tables(settings, ruleset) {
+            store.create(&table).await?;
+        }
+        return Ok(());
+    }
+    let mirrored = ruleset.sources.keys().any(|table| phases.of(table).mirrors());
+    if !mirrored {
+        return Ok(());
+    }
+    let ready = match store.tables_ready(&ruleset.tables).await {
+        Ok(faults) => faults,
+        Err(error @ StoreError::Transient { .. }) => {
+            tracing::warn!(%error, "DynamoDB does not answer; what is owed waits in the journal");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let missing: Vec<String> =
+        ready.iter().filter(|fault| fault.ends_with(": missing")).cloned().collect();
+    for fault in ready.iter().filter(|fault| !missing.contains(fault)) {
+        tracing::warn!(fault, "a DynamoDB table is not as the contract wants it");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} DynamoDB table(s) of the contract are missing", missing.len());
+    Err(Fault::configuration(what, store.endpoint_url(), "run `segue tables create`")
+        .with_details(missing))
+}
+
+pub async fn journal(
+    settings: &JournalSettings,
+    metrics: &Arc<Metrics>,
+) -> Result<(Journal, Recovery), Fault> {
+    let durability = if settings.fsync { Durability::Fsync } else { Durability::Write };
+    let options = JournalOptions { durability, bytes_max: settings.bytes_max };
+    Ok(Journal::open(&settings.path, options, metrics.clone()).await?)
+}
+
+/// The mirror, with what the journal still owes taken up.
+pub async fn mirror(
+    settings: &Settings,
+    (control, store, journal): (&Control, &Store, &Journal),
+    recovery: Recovery,
+    live: &Arc<Live>,
+    metrics: &Arc<Metrics>,
+) -> Mirror {
+    let rulesets = live.clone();
+    let (mirror, recovered) = Mirror::start(MirrorParts {
+        control: control.clone(),
+        store: store.clone(),
+        journal: journal.clone(),
+        recovery,
+        metrics: metrics.clone(),
+        rulesets: Arc::new(move || rulesets.current().ruleset.clone()),
+        settings: MirrorSettings {
+            writes_concurrent: settings.mirror_workers,
+            ..MirrorSettings::default()
+        },
+        faults: MirrorFaults::default(),
+    })
+    .await;
+    if recovered.entries > 0 || recovered.damaged {
+        tracing::info!(
+            transactions = recovered.transactions,
+            entries = recovered.entries,
+            damaged = recovered.damaged,
+            "work owed by an earlier run is taken up"
+        );
+    }
+    mirror
+}
+
+/// Refuses to start where the control account lacks a grant on a mapped table.
+pub async fn grants(
+    settings: &Settings,
+    control: &Control,
+    ruleset: &Ruleset,
+) -> Result<(), Fault> {
+    let tables: Vec<String> = ruleset.sources.keys().map(ToString::to_string).collect();
+    let missing = control.grants_check(&settings.contract.database, &tables).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let details = missing.iter().map(missing_grant_line).collect();
+    let what = format!("the control account lacks {} grant(s)", missing.len());
+    let help = "run these statements as an administrator of MySQL";
+    Err(Fault::configuration(what, "[mysql] control_url", help).with_details(details))
+}
+
+/// A missing grant on one line: the statement that gives it, and why.
+pub fn missing_grant_line(missing: &MissingGrant) -> String {
+    format!("{};  -- {}", missing.statement, missing.why)
+}
+
+/// A listening socket.
+pub async fn listen(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), Fault> {
+    let fault = |error: std::io::Error| {
+        let what = format!("cannot listen on {address}: {error}");
+        Fault::configuration(what, key, "stop what uses the port, or choose another one")
+    };
+    let listener = TcpListener::bind(address).await.map_err(fault)?;
+    let bound = listener.local_addr().map_err(fault)?;
+    Ok((listener, bound))
+}
+
+/// Where a generated token is kept: `admin.token` next to the journal folder.
+pub fn token_path(settings: &Settings) -> PathBuf {
+    settings.journal.path.with_file_name("admin.token")
+}
+
+/// The configured token, or a fresh one in its file.
+pub fn token(settings: &Settings) -> Result<Token, Fault> {
+    if let Some(text) = &settings.admin_token {
+        return Ok(Token::new(text.clone()));
+    }
+    let (token, path) = (Token::generate(), token_path(settings));
+    token.write(&path)?;
+    tracing::info!(path = %path.display(), "a token for the HTTP API was written");
+    Ok(token)
+}
+
+/// Whether both addresses lead to the same server: `segue check` asks, and so does the start.
+pub async fn same_server(settings: &Settings, control: &Control) -> Result<(), Fault> {
+    let (relayed, place) = (&settings.mysql.address, "[mysql] address and control_url");
+    let mut url = url::Url::parse(&settings.mysql.control_url)
+        .map_err(|error| Fault::configuration(error.to_string(), "[mysql] control_url", ""))?;
+    let (host, port) = relayed.rsplit_once(':').unwrap_or((relayed, "3306"));
+    let replaced = url.set_host(Some(host)).is_ok()
+        && port.parse().is_ok_and(|port| url.set_port(Some(port)).is_ok());
+    if !replaced {
+        return Err(Fault::configuration(
+            format!("`{relayed}` cannot be put into the control URL"),
+            place,
+            "give mysql.address as host:port",
+        ));
+    }
+    if control.address() == relayed {
+        return Ok(());
+    }
+    let other = Control::connect(url.as_str(), 1).await?;
+    let (ours, theirs) = (control.server_facts().await?, other.server_facts().await?);
+    other.close().await;
+    let identity =
+        |facts: &ServerFacts| (facts.server_uuid.clone(), facts.server_id, facts.version.clone());
+    if identity(&ours) == identity(&theirs) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultKind::Configuration,
+        format!(
+            "{relayed} (server id {}) and {} (server id {}) are two servers",
+            theirs.server_id,
+            control.address(),
+            ours.server_id
+        ),
+        place,
+        "let both name the server that takes the writes: a replica's rows are late",
+    ))
+}

@@ -1,0 +1,151 @@
+//! The dispatcher of refreshes, and what follows from how each of them ended.
+//! Never here: the steps of a refresh.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use segue_config::limits;
+use tokio::sync::Semaphore;
+
+use super::ledger::Ending;
+use super::parts::{Shared, State};
+use super::queue::{RefreshEnd, Target, Waiter};
+use super::run::{Outcome, ParkKind, back_off, run_batch};
+
+/// Longest sleep of the dispatcher; it is woken by work, so this is only a backstop.
+const IDLE_WAIT: Duration = Duration::from_secs(60);
+
+/// Hands batches of due keys to tasks until the mirror stops.
+pub(crate) async fn dispatch(shared: Arc<Shared>) {
+    let batches = Arc::new(Semaphore::new(shared.settings.batches_concurrent));
+    loop {
+        let permit = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            permit = batches.clone().acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { return };
+        let batch = loop {
+            let (batch, due) = {
+                let mut state = shared.state.lock();
+                wake(&shared, &mut state);
+                let batch = state.queue.take(shared.settings.batch_keys_max);
+                (batch, state.queue.next_due())
+            };
+            if !batch.is_empty() {
+                break batch;
+            }
+            let due = due.unwrap_or_else(|| shared.now() + IDLE_WAIT);
+            tokio::select! {
+                () = shared.stop.cancelled() => return,
+                () = shared.work.notified() => {}
+                () = tokio::time::sleep_until(due.into()) => {}
+            }
+        };
+        let worker = shared.clone();
+        shared.spawn(async move {
+            run_batch(&worker, batch, |target, outcome| settle(&worker, target, outcome)).await;
+            drop(permit);
+        });
+    }
+}
+
+fn wake(shared: &Shared, state: &mut State) {
+    let unparked = state.queue.wake(shared.now());
+    if unparked.is_empty() {
+        return;
+    }
+    for entry in unparked {
+        state.ledger.set_parked(entry, false);
+    }
+    shared.set_gauges(state);
+}
+
+/// Books the end of one key's run.
+fn settle(shared: &Shared, target: &Target, outcome: Outcome) {
+    match outcome {
+        Outcome::Done => finish(shared, target, Ending::Applied),
+        Outcome::Unmapped => {
+            tracing::info!(entity = %target.entity, "a key owed to an entity no longer mapped is dropped");
+            finish(shared, target, Ending::Nothing);
+        }
+        Outcome::Respelled(key) => {
+            let mut state = shared.state.lock();
+            for entry in state.queue.respell(target, key) {
+                state.ledger.set_parked(entry, false);
+            }
+        }
+        Outcome::Retry(reason) => {
+            let mut state = shared.state.lock();
+            let attempts = state.queue.attempts(target);
+            let wait =
+                back_off(attempts, limits::REFRESH_RETRY_MS_MIN, limits::REFRESH_RETRY_MS_MAX);
+            state.queue.retry(target, shared.now() + wait);
+            drop(state);
+            tracing::debug!(entity = %target.entity, attempts, %reason, "a refresh is tried again");
+        }
+        Outcome::Park { reason, kind } => park(shared, target, reason, kind),
+    }
+    shared.work.notify_one();
+    shared.progress.notify_waiters();
+}
+
+fn finish(shared: &Shared, target: &Target, last: Ending) {
+    let mut closed = Vec::new();
+    let mut callers = Vec::new();
+    {
+        let mut state = shared.state.lock();
+        let mut entries = Vec::new();
+        for waiter in state.queue.done(target) {
+            match waiter {
+                Waiter::Entry(entry) => entries.push(entry),
+                Waiter::Caller(caller) => callers.push(caller),
+            }
+        }
+        let count = entries.len();
+        for (index, entry) in entries.into_iter().enumerate() {
+            let superseded = last == Ending::Applied && index + 1 < count;
+            let ending = if superseded { Ending::Superseded } else { last };
+            closed.extend(state.ledger.end_work(entry, ending));
+        }
+    }
+    for caller in callers {
+        let _ = caller.send(RefreshEnd::Done);
+    }
+    shared.close(closed);
+}
+
+fn park(shared: &Shared, target: &Target, reason: String, kind: ParkKind) {
+    let callers = {
+        let mut state = shared.state.lock();
+        let now = shared.now();
+        let due = match kind {
+            ParkKind::Row => None,
+            ParkKind::Collision | ParkKind::Refused => {
+                let attempts = state.queue.attempts(target);
+                Some(
+                    now + back_off(
+                        attempts,
+                        limits::PARKED_RETRY_MS_MIN,
+                        limits::PARKED_RETRY_MS_MAX,
+                    ),
+                )
+            }
+        };
+        let (callers, entries) = state.queue.park(target, reason.clone(), now, due);
+        for &entry in &entries {
+            state.ledger.set_parked(entry, true);
+        }
+        if !entries.is_empty() {
+            shared.set_gauges(&state);
+        }
+        callers
+    };
+    // The reason may name a row's key: it is for the report, never for the log.
+    tracing::warn!(entity = %target.entity, kind = ?kind, "a key is parked");
+    for caller in callers {
+        let _ = caller.send(match kind {
+            ParkKind::Refused => RefreshEnd::Refused(reason.clone()),
+            ParkKind::Row | ParkKind::Collision => RefreshEnd::Parked(reason.clone()),
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! Owing: the journal record before a commit, and what MySQL's answer makes of it.
+//! Never here: looking up keys, refreshing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use segue_rules::entity::Ruleset;
+use segue_rules::txn::{Dirty, DirtyEntry};
+use segue_rules::value::TableName;
+
+use super::old_image::{self, cascade_closure};
+use super::parts::Shared;
+use super::record::Debt;
+use crate::journal::RecordId;
+
+/// Owed work of one transaction, on disk, waiting for MySQL's answer to the commit.
+/// Dropping it counts as committed: a refresh too many is harmless.
+#[must_use]
+pub struct Owed(Option<Pending>);
+
+struct Pending {
+    shared: Arc<Shared>,
+    debt: Debt,
+    record: Option<RecordId>,
+}
+
+impl Owed {
+    /// MySQL committed (or may have). `narrowed`: exact entries that replace `Range` intents.
+    pub fn committed(mut self, narrowed: Option<Vec<Dirty>>) {
+        let Some(mut pending) = self.0.take() else { return };
+        if let Some(exact) = narrowed {
+            pending.debt.narrow(exact);
+        }
+        pending.shared.take_up(pending.debt, pending.record);
+    }
+
+    /// MySQL certainly rolled back: nothing is owed.
+    pub fn rolled_back(mut self) {
+        let Some(pending) = self.0.take() else { return };
+        if let Some(record) = pending.record {
+            pending.shared.journal.remove(record);
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if let Some(pending) = self.0.take() {
+            pending.shared.take_up(pending.debt, pending.record);
+        }
+    }
+}
+
+pub(crate) async fn owe(
+    shared: &Arc<Shared>,
+    ruleset: Arc<Ruleset>,
+    entries: Vec<DirtyEntry>,
+) -> Owed {
+    if entries.is_empty() {
+        return Owed(None);
+    }
+    for entry in &entries {
+        shared.metrics.captured.with_label_values(&[&**entry.dirty.table()]).inc();
+    }
+    let debt = old_image::read(shared, &ruleset, entries).await;
+    let tables: BTreeSet<TableName> =
+        debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
+    // A task of its own: a client that leaves while the record is being written must not leave a
+    // record behind that nobody works off.
+    let worker = shared.clone();
+    let written = shared.tasks.spawn_on(
+        async move {
+            let record = record(&worker, &ruleset, &debt).await;
+            Owed(Some(Pending { shared: worker, debt, record }))
+        },
+        &shared.runtime,
+    );
+    written.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a debt was lost while it was written; sweeping its tables");
+        let debt = Debt::sweeps(&tables, "journal-failed");
+        Owed(Some(Pending { shared: shared.clone(), debt, record: None }))
+    })
+}
+
+/// Puts a debt into the journal; where that fails, a short record that sweeps its tables. Where
+/// that fails as well the debt lives in memory alone, and a crash would lose it: that is logged.
+pub(crate) async fn record(shared: &Shared, ruleset: &Ruleset, debt: &Debt) -> Option<RecordId> {
+    if shared.faults.skip_journal {
+        return None;
+    }
+    match append(shared, debt).await {
+        Ok(record) => return Some(record),
+        Err(error) => tracing::error!(%error, "owed keys could not be journaled"),
+    }
+    let tables: BTreeSet<TableName> = debt
+        .entries
+        .iter()
+        .flat_map(|dirty| cascade_closure(ruleset, dirty.table()))
+        .chain(debt.old.rows.iter().map(|row| row.table.clone()))
+        .collect();
+    match append(shared, &Debt::sweeps(&tables, "journal-failed")).await {
+        Ok(record) => Some(record),
+        Err(error) => {
+            tracing::error!(%error, "nor could a sweep; a crash now would lose owed keys");
+            None
+        }
+    }
+}
+
+async fn append(shared: &Shared, debt: &Debt) -> Result<RecordId, String> {
+    let bytes = debt.encode().map_err(|error| error.to_string())?;
+    shared.journal.append(bytes).await.map_err(|error| error.to_string())
+}

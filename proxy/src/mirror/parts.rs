@@ -1,0 +1,138 @@
+//! What the mirror is built from, and the state its tasks share.
+//! Never here: what the tasks do.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use segue_rules::entity::{Entity, Ruleset};
+use segue_rules::value::TableName;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ledger::Ledger;
+use super::queue::Queue;
+use super::sweeps::Sweeps;
+use super::tags::Tags;
+use crate::dynamo::Store;
+use crate::journal::{Journal, Recovery};
+use crate::mysql::control::Control;
+use crate::telemetry::Metrics;
+
+/// The live ruleset, whenever it is asked for.
+pub type RulesetSource = Arc<dyn Fn() -> Arc<Ruleset> + Send + Sync>;
+
+/// Everything a mirror needs.
+pub struct MirrorParts {
+    pub control: Control,
+    pub store: Store,
+    pub journal: Journal,
+    /// What opening the journal found; its records become owed again.
+    pub recovery: Recovery,
+    pub metrics: Arc<Metrics>,
+    pub rulesets: RulesetSource,
+    pub settings: MirrorSettings,
+    /// Always `MirrorFaults::default()` outside of tests.
+    pub faults: MirrorFaults,
+}
+
+/// How much is done at once.
+#[derive(Clone, Debug)]
+pub struct MirrorSettings {
+    pub batches_concurrent: usize,
+    pub batch_keys_max: usize,
+    pub writes_concurrent: usize,
+    pub owed_keys_max: usize,
+}
+
+impl Default for MirrorSettings {
+    fn default() -> Self {
+        use segue_config::limits;
+        MirrorSettings {
+            batches_concurrent: limits::REFRESH_BATCHES_CONCURRENT,
+            batch_keys_max: limits::REFRESH_BATCH_KEYS_MAX,
+            writes_concurrent: limits::REFRESH_WRITES_CONCURRENT,
+            owed_keys_max: limits::OWED_KEYS_MAX,
+        }
+    }
+}
+
+/// Ways to break the mirror on purpose, so that a test can show that it would notice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MirrorFaults {
+    /// A failed condition is answered by the same write again, under the new tag.
+    pub ignore_conditions: bool,
+    /// Changes of joined tables reach no driving row.
+    pub skip_fan_out: bool,
+    /// A created item is not checked against its row again.
+    pub skip_reread_after_create: bool,
+    /// Old item keys and old links are not read.
+    pub skip_old_image: bool,
+    /// Nothing is put into the journal.
+    pub skip_journal: bool,
+}
+
+/// Books, queue and sweeps change together, under one lock that is never held over an await.
+#[derive(Default)]
+pub(crate) struct State {
+    pub ledger: Ledger,
+    pub queue: Queue,
+    pub sweeps: Sweeps,
+    /// Debts whose keys are being looked up.
+    pub expanding: usize,
+}
+
+pub(crate) struct Shared {
+    pub control: Control,
+    pub store: Store,
+    pub journal: Journal,
+    pub metrics: Arc<Metrics>,
+    pub rulesets: RulesetSource,
+    pub settings: MirrorSettings,
+    pub faults: MirrorFaults,
+    pub state: Mutex<State>,
+    pub tags: Tags,
+    pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
+    /// Something was queued, or a batch ended.
+    pub work: Notify,
+    /// Something was finished or parked.
+    pub progress: Notify,
+    /// A sweep may be ready to start.
+    pub sweep_ready: Notify,
+    pub expansions: Semaphore,
+    pub tasks: TaskTracker,
+    pub runtime: Handle,
+    /// Nothing new is begun.
+    pub stop: CancellationToken,
+    /// What is under way is dropped.
+    pub abort: CancellationToken,
+}
+
+impl Shared {
+    pub fn ruleset(&self) -> Arc<Ruleset> {
+        (self.rulesets)()
+    }
+
+    /// Starts a task of the mirror; it is dropped when the mirror aborts.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.abort.clone();
+        let task = async move {
+            let _ = abort.run_until_cancelled(task).await;
+        };
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// The one place where the mirror reads the clock for waits and lag.
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// An entity by its name; names outlive rulesets.
+pub(crate) fn entity_named<'a>(ruleset: &'a Ruleset, name: &str) -> Option<&'a Arc<Entity>> {
+    ruleset.entities.iter().find(|entity| entity.name == name)
+}

@@ -1,0 +1,367 @@
+//! Carries out refreshes: one view query for a batch, then the state machine of each key.
+//! Never here: which step follows which (see `segue_rules::refresh`), or when a key is taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use rand::Rng;
+use segue_config::limits;
+use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
+use segue_rules::refresh::{Condition, Event, Owner, ParkReason, Refresh, RowImage, Step};
+use segue_rules::value::{Cell, Item, ItemKey};
+
+use super::bookkeeping;
+use super::parts::{Shared, entity_named};
+use super::queue::Target;
+use super::tags::Moment;
+use crate::dynamo::{Expect, StoreError, WriteOutcome};
+use crate::mysql::control::{ControlError, ViewRow};
+
+/// How one run of one key ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Done,
+    /// MySQL spells the row's key otherwise; the refresh goes on under that key.
+    Respelled(Vec<Cell>),
+    /// The entity is no longer mapped.
+    Unmapped,
+    Retry(String),
+    /// Cannot succeed as things stand.
+    Park {
+        reason: String,
+        kind: ParkKind,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParkKind {
+    /// Only a change of the row helps.
+    Row,
+    /// Another row stands in the way; tried again slowly.
+    Collision,
+    /// A store refuses; tried again slowly.
+    Refused,
+}
+
+impl From<ControlError> for Outcome {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Transient(_) => Outcome::Retry(error.to_string()),
+            ControlError::Rejected(_) => refused(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Outcome {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Transient { .. } => Outcome::Retry(error.to_string()),
+            StoreError::Rejected { .. } => refused(error.to_string()),
+        }
+    }
+}
+
+fn refused(reason: String) -> Outcome {
+    Outcome::Park { reason, kind: ParkKind::Refused }
+}
+
+/// What the last read of the row found.
+struct Read {
+    image: RowImage,
+    item: Option<Item>,
+    /// MySQL's spelling of the key, where it is another one: under our spelling there is no row,
+    /// and an item that was made under it must go.
+    respelled: Option<Vec<Cell>>,
+}
+
+/// Everything one key's run needs.
+struct Run<'a> {
+    shared: &'a Shared,
+    ruleset: &'a Ruleset,
+    entity: &'a Entity,
+    table: &'a DynamoTable,
+    target: &'a Target,
+}
+
+/// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
+pub(crate) async fn run_batch(
+    shared: &Arc<Shared>,
+    batch: Vec<(Target, BTreeSet<ItemKey>)>,
+    settle: impl Fn(&Target, Outcome),
+) {
+    let ruleset = shared.ruleset();
+    let Some((first, _)) = batch.first() else { return };
+    let entity = entity_named(&ruleset, &first.entity).cloned();
+    let table = entity
+        .as_ref()
+        .and_then(|entity| ruleset.tables.iter().find(|table| table.name == entity.dynamo_table));
+    let (Some(entity), Some(table)) = (&entity, table) else {
+        batch.iter().for_each(|(target, _)| settle(target, Outcome::Unmapped));
+        return;
+    };
+    let (batch, moved): (Vec<_>, Vec<_>) =
+        batch.into_iter().partition(|(target, _)| target.table == entity.source);
+    moved.iter().for_each(|(target, _)| settle(target, Outcome::Unmapped));
+    // Everything that conditions will rest on is looked up before MySQL is read.
+    let moment = shared.tags.now();
+    let machines: Vec<_> = batch
+        .into_iter()
+        .map(|(target, stale)| {
+            let machine = machine(shared, entity, &target, stale, moment);
+            (target, machine)
+        })
+        .collect();
+    let keys: Vec<Vec<Cell>> = machines.iter().map(|(target, _)| target.key.clone()).collect();
+    let rows = match shared.control.view(entity, &keys).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            let outcome: fn(&ControlError) -> Outcome = |error| match error {
+                ControlError::Transient(reason) => Outcome::Retry(reason.clone()),
+                ControlError::Rejected(reason) => refused(reason.clone()),
+            };
+            machines.iter().for_each(|(target, _)| settle(target, outcome(&error)));
+            return;
+        }
+    };
+    let width = entity.view.key_width;
+    let mut rows: BTreeMap<Vec<Cell>, ViewRow> =
+        rows.into_iter().map(|row| (row.main[..width.min(row.main.len())].to_vec(), row)).collect();
+    // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
+    let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
+    let respelled = rows.keys().any(|key| !asked.contains(key));
+    let runs = machines.into_iter().map(|(target, machine)| {
+        let found = rows.remove(&target.key);
+        let (ruleset, settle) = (&ruleset, &settle);
+        async move {
+            let run = Run { shared, ruleset, entity, table, target: &target };
+            let first = match found {
+                None if respelled => None,
+                found => Some(run.image(found, moment)),
+            };
+            let outcome = match run.go(machine, first).await {
+                Ok(outcome) | Err(outcome) => outcome,
+            };
+            settle(&target, outcome);
+        }
+    });
+    futures_util::stream::iter(runs)
+        .buffer_unordered(shared.settings.writes_concurrent)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+fn machine(
+    shared: &Shared,
+    entity: &Entity,
+    target: &Target,
+    stale: BTreeSet<ItemKey>,
+    moment: Moment,
+) -> Refresh {
+    let owner = Owner { entity: entity.name.clone(), key: bookkeeping::encode_key(&target.key) };
+    let own_key = if entity.key_from_row_key { entity.key_of(&target.key) } else { None };
+    let tags = stale
+        .iter()
+        .chain(&own_key)
+        .filter_map(|key| Some((key.clone(), shared.tags.known_at(key, moment)?)))
+        .collect();
+    Refresh::new(owner, own_key, stale, tags)
+}
+
+impl Run<'_> {
+    async fn go(&self, mut machine: Refresh, first: Option<Read>) -> Result<Outcome, Outcome> {
+        let mut read = match first {
+            Some(read) => read,
+            None => self.read().await?,
+        };
+        let mut conflicts = 0;
+        let mut event = Event::Row(read.image.clone());
+        loop {
+            event = match machine.next(event) {
+                Step::ReadRow => {
+                    conflicts += 1;
+                    if conflicts > limits::REFRESH_CONFLICTS_MAX {
+                        return Err(Outcome::Retry("others keep writing this item".to_owned()));
+                    }
+                    read = self.read().await?;
+                    Event::Row(read.image.clone())
+                }
+                Step::RereadAfterCreate if self.shared.faults.skip_reread_after_create => {
+                    return Ok(Outcome::Done);
+                }
+                Step::RereadAfterCreate => {
+                    read = self.read().await?;
+                    Event::Row(read.image.clone())
+                }
+                Step::Put { key, expect } => {
+                    let item = read.item.clone().unwrap_or_default();
+                    self.put(machine.me(), &key, item, expect).await?
+                }
+                Step::Delete { key, expect } => self.delete(&key, expect).await?,
+                Step::CheckOwner { owner, key } => {
+                    Event::OwnerHolds(self.holds(&owner, &key).await?)
+                }
+                Step::Park { reason } => return Ok(self.park(reason)),
+                Step::Done => {
+                    return Ok(read.respelled.map_or(Outcome::Done, Outcome::Respelled));
+                }
+            };
+        }
+    }
+
+    async fn read(&self) -> Result<Read, Outcome> {
+        let moment = self.shared.tags.now();
+        let keys = std::slice::from_ref(&self.target.key);
+        let row = self.shared.control.view(self.entity, keys).await?.into_iter().next();
+        Ok(self.image(row, moment))
+    }
+
+    fn image(&self, row: Option<ViewRow>, moment: Moment) -> Read {
+        let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled };
+        let Some(row) = row else { return gone(None) };
+        let spelled = &row.main[..self.entity.view.key_width.min(row.main.len())];
+        if spelled != self.target.key {
+            return gone(Some(spelled.to_vec()));
+        }
+        match self.entity.build(&row.main, &row.children) {
+            Ok(built) => {
+                let tag = self.shared.tags.known_at(&built.key, moment);
+                let image = RowImage::Present { key: built.key, tag };
+                Read { image, item: Some(built.item), respelled: None }
+            }
+            Err(BuildError::KeyAbsent { .. }) => gone(None),
+            Err(error) => {
+                let image = RowImage::Unbuildable { reason: error.to_string() };
+                Read { image, item: None, respelled: None }
+            }
+        }
+    }
+
+    async fn put(
+        &self,
+        me: &Owner,
+        key: &ItemKey,
+        mut item: Item,
+        expect: Condition,
+    ) -> Result<Event, Outcome> {
+        let tag = uuid::Uuid::new_v4().to_string();
+        let map = bookkeeping::stamp(me, &tag, &self.ruleset.fingerprint, SystemTime::now());
+        item.insert(BOOKKEEPING.to_owned(), map);
+        let mut expect = expected(expect);
+        loop {
+            match self.shared.store.put(self.table, &item, &expect).await? {
+                WriteOutcome::Done => {
+                    self.shared.tags.learn(key, &tag);
+                    self.count("written");
+                    return Ok(Event::PutDone { tag });
+                }
+                WriteOutcome::Conflict { existing } => {
+                    let existing = existing.as_ref().map(bookkeeping::read);
+                    self.learn(key, existing.as_ref().and_then(|item| item.tag.as_deref()));
+                    if self.shared.faults.ignore_conditions {
+                        expect = match existing {
+                            None => Expect::Absent,
+                            Some(existing) => existing.tag.map_or(Expect::Untagged, Expect::Tag),
+                        };
+                        continue;
+                    }
+                    return Ok(Event::PutConflict { tag, existing });
+                }
+            }
+        }
+    }
+
+    async fn delete(&self, key: &ItemKey, expect: Condition) -> Result<Event, Outcome> {
+        let removes = expect != Condition::Absent;
+        match self.shared.store.delete(self.table, key, &expected(expect)).await? {
+            WriteOutcome::Done => {
+                self.shared.tags.forget(key);
+                if removes {
+                    self.count("deleted");
+                }
+                Ok(Event::DeleteDone)
+            }
+            WriteOutcome::Conflict { existing } => {
+                let existing = existing.as_ref().map(bookkeeping::read);
+                self.learn(key, existing.as_ref().and_then(|item| item.tag.as_deref()));
+                Ok(Event::DeleteConflict { existing })
+            }
+        }
+    }
+
+    fn learn(&self, key: &ItemKey, tag: Option<&str>) {
+        match tag {
+            Some(tag) => self.shared.tags.learn(key, tag),
+            None => self.shared.tags.forget(key),
+        }
+    }
+
+    /// Whether the other row exists and its item key is this one.
+    async fn holds(&self, owner: &Owner, key: &ItemKey) -> Result<bool, Outcome> {
+        let Some(entity) = entity_named(self.ruleset, &owner.entity) else { return Ok(false) };
+        if entity.dynamo_table != key.table {
+            return Ok(false);
+        }
+        let table = self.ruleset.catalog.tables.get(&entity.source);
+        let row_key = table.and_then(|table| bookkeeping::decode_key(table, &owner.key));
+        let Some(row_key) = row_key else { return Ok(false) };
+        let rows = self.shared.control.view(entity, std::slice::from_ref(&row_key)).await?;
+        // A row that MySQL spells otherwise is our own row under its old spelling, or another's.
+        Ok(rows.iter().any(|row| {
+            row.main.starts_with(&row_key) && entity.item_key(&row.main).as_ref() == Some(key)
+        }))
+    }
+
+    fn park(&self, reason: ParkReason) -> Outcome {
+        match reason {
+            ParkReason::Unbuildable(reason) => Outcome::Park { reason, kind: ParkKind::Row },
+            ParkReason::Collision { key, holder } => {
+                let reason = format!(
+                    "rows {} {:?} and {} {:?} have the same item key {:?} {:?} in {}",
+                    self.target.entity,
+                    bookkeeping::encode_key(&self.target.key),
+                    holder.entity,
+                    holder.key,
+                    key.pk,
+                    key.sk,
+                    key.table,
+                );
+                Outcome::Park { reason, kind: ParkKind::Collision }
+            }
+        }
+    }
+
+    fn count(&self, action: &str) {
+        self.shared.metrics.items.with_label_values(&[self.target.entity.as_ref(), action]).inc();
+    }
+}
+
+fn expected(condition: Condition) -> Expect {
+    match condition {
+        Condition::Absent => Expect::Absent,
+        Condition::Tag(tag) => Expect::Tag(tag),
+        Condition::Untagged => Expect::Untagged,
+    }
+}
+
+/// The wait before attempt `attempts + 1`: doubling between the bounds, the upper half at random so
+/// that keys that failed together do not come back together.
+pub(crate) fn back_off(attempts: u32, min_ms: u64, max_ms: u64) -> Duration {
+    let ceiling = min_ms.saturating_mul(1 << attempts.min(20)).min(max_ms);
+    Duration::from_millis(rand::rng().random_range(ceiling / 2..=ceiling))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_their_bound() {
+        for attempts in 0..64 {
+            let wait = back_off(attempts, 50, 5_000).as_millis();
+            let ceiling = (50u128 << attempts.min(20)).min(5_000);
+            assert!(wait >= ceiling / 2 && wait <= ceiling, "{attempts}: {wait}");
+        }
+    }
+}

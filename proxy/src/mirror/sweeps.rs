@@ -1,0 +1,259 @@
+//! Owed sweeps: which tables must be gone through as a whole, and how far that is.
+//! Never here: going through them (see `movement`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use segue_rules::value::TableName;
+use serde::Serialize;
+
+use super::ledger::EntryId;
+
+/// How far a sweep is. `movement` writes it, reports read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SweepProgress {
+    /// Entity being gone through.
+    pub entity: Option<String>,
+    /// Entities to go through.
+    pub entities: usize,
+    pub entities_done: usize,
+    /// Driving rows refreshed.
+    pub rows: u64,
+    /// Driving rows there were when the count was taken, where it was.
+    pub rows_total: Option<u64>,
+    /// DynamoDB items looked at.
+    pub items: u64,
+    /// Items refreshed because their row is gone or has another item key.
+    pub strays: u64,
+    /// Items that carry no bookkeeping: not ours, never touched.
+    pub foreign: u64,
+    /// Keys that could not be mirrored and are owed by themselves now.
+    pub parked: u64,
+}
+
+/// ```text
+/// (none) --owe--> Waiting (barrier) --> Ready --start--> Running --done--> (none) or Ready
+///                                         ^                 | failed
+///                                         +----- due ---- Failed
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum SweepState {
+    /// Waits for transactions that began before it.
+    Waiting,
+    Ready,
+    Running,
+    /// Starts anew soon.
+    Failed {
+        reason: String,
+    },
+}
+
+#[derive(Debug)]
+struct Sweep {
+    state: SweepState,
+    reason: String,
+    since: Instant,
+    /// Barriers not yet passed.
+    barriers: usize,
+    waiters: Vec<EntryId>,
+    /// Requests that came while it ran: it runs again for them.
+    next: Vec<EntryId>,
+    next_reason: Option<String>,
+    retry_at: Option<Instant>,
+    progress: Arc<Mutex<SweepProgress>>,
+}
+
+/// A sweep for reports.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepReport {
+    pub table: String,
+    pub reason: String,
+    #[serde(flatten)]
+    pub state: SweepState,
+    pub age_seconds: u64,
+    /// Captured entries that wait for it.
+    pub entries: usize,
+    pub progress: SweepProgress,
+}
+
+/// At most one owed sweep per table.
+#[derive(Debug, Default)]
+pub(crate) struct Sweeps(BTreeMap<TableName, Sweep>);
+
+impl Sweeps {
+    /// Owes a sweep of the table to an entry. A running one will run again.
+    pub fn owe(&mut self, table: &TableName, reason: &str, entry: EntryId, now: Instant) {
+        match self.0.get_mut(table) {
+            Some(sweep) if sweep.state == SweepState::Running => {
+                sweep.next.push(entry);
+                sweep.next_reason.get_or_insert_with(|| reason.to_owned());
+            }
+            Some(sweep) => sweep.waiters.push(entry),
+            None => {
+                let sweep = Sweep {
+                    state: SweepState::Ready,
+                    reason: reason.to_owned(),
+                    since: now,
+                    barriers: 0,
+                    waiters: vec![entry],
+                    next: Vec::new(),
+                    next_reason: None,
+                    retry_at: None,
+                    progress: Arc::default(),
+                };
+                self.0.insert(table.clone(), sweep);
+            }
+        }
+    }
+
+    /// The next start of this table's sweep waits for one more barrier.
+    pub fn hold(&mut self, table: &str) {
+        let Some(sweep) = self.0.get_mut(table) else { return };
+        sweep.barriers += 1;
+        if sweep.state != SweepState::Running {
+            sweep.state = SweepState::Waiting;
+        }
+    }
+
+    /// A barrier was passed.
+    pub fn release(&mut self, table: &str) {
+        let Some(sweep) = self.0.get_mut(table) else { return };
+        sweep.barriers = sweep.barriers.saturating_sub(1);
+        if sweep.barriers == 0 && sweep.state == SweepState::Waiting {
+            sweep.state = SweepState::Ready;
+        }
+    }
+
+    /// Starts the oldest sweep that is ready.
+    pub fn start(
+        &mut self,
+        now: Instant,
+    ) -> Option<(TableName, String, Arc<Mutex<SweepProgress>>)> {
+        let ready = |sweep: &Sweep| match sweep.state {
+            SweepState::Ready => true,
+            SweepState::Failed { .. } => sweep.retry_at.is_none_or(|at| at <= now),
+            SweepState::Waiting | SweepState::Running => false,
+        };
+        let (table, sweep) =
+            self.0.iter_mut().filter(|(_, sweep)| ready(sweep)).min_by_key(|(_, s)| s.since)?;
+        sweep.state = SweepState::Running;
+        *sweep.progress.lock() = SweepProgress::default();
+        Some((table.clone(), sweep.reason.clone(), sweep.progress.clone()))
+    }
+
+    /// When a failed sweep may start anew.
+    pub fn next_due(&self) -> Option<Instant> {
+        let failed = |sweep: &&Sweep| matches!(sweep.state, SweepState::Failed { .. });
+        self.0.values().filter(failed).filter_map(|sweep| sweep.retry_at).min()
+    }
+
+    /// The running sweep is done. Returns the entries that waited for it.
+    pub fn done(&mut self, table: &TableName, now: Instant) -> Vec<EntryId> {
+        let Some(sweep) = self.0.get_mut(table) else { return Vec::new() };
+        let waiters = std::mem::take(&mut sweep.waiters);
+        if sweep.next.is_empty() {
+            self.0.remove(table);
+            return waiters;
+        }
+        sweep.waiters = std::mem::take(&mut sweep.next);
+        sweep.reason = sweep.next_reason.take().unwrap_or_default();
+        sweep.since = now;
+        sweep.state = if sweep.barriers > 0 { SweepState::Waiting } else { SweepState::Ready };
+        waiters
+    }
+
+    /// The running sweep could not be finished and starts anew at `retry_at`.
+    pub fn failed(&mut self, table: &str, reason: String, retry_at: Instant) {
+        let Some(sweep) = self.0.get_mut(table) else { return };
+        let next = std::mem::take(&mut sweep.next);
+        sweep.waiters.extend(next);
+        sweep.retry_at = Some(retry_at);
+        sweep.state = match sweep.barriers {
+            0 => SweepState::Failed { reason },
+            _ => SweepState::Waiting,
+        };
+    }
+
+    pub fn report(&self, now: Instant) -> Vec<SweepReport> {
+        let report = |(table, sweep): (&TableName, &Sweep)| SweepReport {
+            table: table.to_string(),
+            reason: sweep.reason.clone(),
+            state: sweep.state.clone(),
+            age_seconds: now.saturating_duration_since(sweep.since).as_secs(),
+            entries: sweep.waiters.len() + sweep.next.len(),
+            progress: sweep.progress.lock().clone(),
+        };
+        self.0.iter().map(report).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn owed(&self, table: &str) -> bool {
+        self.0.contains_key(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_request_during_a_run_makes_it_run_again() {
+        let (mut sweeps, now, table) = (Sweeps::default(), Instant::now(), TableName::from("t"));
+        sweeps.owe(&table, "a", EntryId(1), now);
+        sweeps.owe(&table, "b", EntryId(2), now);
+        assert_eq!(sweeps.start(now).unwrap().1, "a");
+        assert!(sweeps.start(now).is_none());
+        sweeps.owe(&table, "c", EntryId(3), now);
+        assert_eq!(sweeps.done(&table, now), vec![EntryId(1), EntryId(2)]);
+        assert_eq!(sweeps.start(now).unwrap().1, "c");
+        assert_eq!(sweeps.done(&table, now), vec![EntryId(3)]);
+        assert!(sweeps.is_empty());
+    }
+
+    #[test]
+    fn a_held_sweep_starts_when_every_barrier_is_passed() {
+        let (mut sweeps, now, table) = (Sweeps::default(), Instant::now(), TableName::from("t"));
+        sweeps.owe(&table, "a", EntryId(1), now);
+        sweeps.hold("t");
+        sweeps.hold("t");
+        sweeps.release("t");
+        assert!(sweeps.start(now).is_none());
+        sweeps.release("t");
+        assert!(sweeps.start(now).is_some());
+    }
+
+    #[test]
+    fn a_barrier_set_during_a_run_holds_only_the_next_run() {
+        let (mut sweeps, now, table) = (Sweeps::default(), Instant::now(), TableName::from("t"));
+        sweeps.owe(&table, "a", EntryId(1), now);
+        assert!(sweeps.start(now).is_some());
+        sweeps.owe(&table, "b", EntryId(2), now);
+        sweeps.hold("t");
+        assert_eq!(sweeps.done(&table, now), vec![EntryId(1)]);
+        assert!(sweeps.start(now).is_none());
+        sweeps.release("t");
+        assert!(sweeps.start(now).is_some());
+    }
+
+    #[test]
+    fn a_failed_sweep_starts_anew_when_due_and_forgets_nobody() {
+        let (mut sweeps, now, table) = (Sweeps::default(), Instant::now(), TableName::from("t"));
+        sweeps.owe(&table, "a", EntryId(1), now);
+        assert!(sweeps.start(now).is_some());
+        sweeps.owe(&table, "b", EntryId(2), now);
+        let later = now + Duration::from_secs(5);
+        sweeps.failed("t", "down".into(), later);
+        assert!(sweeps.start(now).is_none());
+        assert_eq!(sweeps.next_due(), Some(later));
+        assert!(sweeps.start(later).is_some());
+        assert_eq!(sweeps.done(&table, now), vec![EntryId(1), EntryId(2)]);
+    }
+}

@@ -1,0 +1,76 @@
+//! The tags of items as last seen, with the moment each was learnt.
+//! Never here: deciding which condition a write carries.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use segue_rules::value::ItemKey;
+
+/// A moment in the order of learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+struct Inner {
+    clock: u64,
+    tags: LruCache<ItemKey, (String, Moment)>,
+}
+
+/// A bounded cache of item tags. An item that is not in it is treated as absent, which costs one
+/// failed condition and nothing else.
+pub(crate) struct Tags(Mutex<Inner>);
+
+impl Tags {
+    pub fn new(most: usize) -> Tags {
+        let most = NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
+        Tags(Mutex::new(Inner { clock: 0, tags: LruCache::new(most) }))
+    }
+
+    /// Now; a tag learnt later must not be used for what is read from here on.
+    pub fn now(&self) -> Moment {
+        Moment(self.0.lock().clock)
+    }
+
+    /// The tag, if it was learnt no later than `moment`.
+    ///
+    /// Without the limit another row's refresh could teach a tag between this row's read and its
+    /// write, and the write would replace a newer item.
+    pub fn known_at(&self, key: &ItemKey, moment: Moment) -> Option<String> {
+        let mut inner = self.0.lock();
+        let (tag, learnt) = inner.tags.get(key)?;
+        (*learnt <= moment).then(|| tag.clone())
+    }
+
+    pub fn learn(&self, key: &ItemKey, tag: &str) {
+        let mut inner = self.0.lock();
+        inner.clock += 1;
+        let moment = Moment(inner.clock);
+        inner.tags.put(key.clone(), (tag.to_owned(), moment));
+    }
+
+    pub fn forget(&self, key: &ItemKey) {
+        self.0.lock().tags.pop(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_rules::value::Attribute;
+
+    use super::*;
+
+    #[test]
+    fn a_tag_learnt_after_the_read_began_is_not_used() {
+        let tags = Tags::new(8);
+        let key = ItemKey { table: "T".into(), pk: Attribute::S("a".into()), sk: None };
+        let before = tags.now();
+        tags.learn(&key, "one");
+        assert_eq!(tags.known_at(&key, before), None);
+        let after = tags.now();
+        assert_eq!(tags.known_at(&key, after), Some("one".to_owned()));
+        tags.learn(&key, "two");
+        assert_eq!(tags.known_at(&key, after), None);
+        tags.forget(&key);
+        assert_eq!(tags.known_at(&key, tags.now()), None);
+    }
+}

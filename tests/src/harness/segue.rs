@@ -1,0 +1,299 @@
+//! Segue as a child process: settings written, started, killed, started again with the same ports.
+//! Never here: what Segue should do.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use xtask::keeper::{ChildCommand, Keeper, Leftovers};
+use xtask::servers::free_port;
+
+use super::process::{Kept, program, scratch, wait_until};
+use super::{Database, Engine, Server};
+
+/// Token of the HTTP API in tests.
+pub const ADMIN_TOKEN: &str = "token-of-the-system-tests-0123456789";
+
+/// Recovery of a full journal on a busy machine stays below this.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Which DynamoDB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// Segue's built-in engine, in memory: dies with Segue.
+    EmbeddedMemory,
+    /// Segue's built-in engine with its data in a file.
+    EmbeddedFile,
+    /// A separate engine, or anything else behind a URL.
+    Endpoint(String),
+}
+
+/// What a test wants of Segue. [`SegueConfig::new`] gives working values for all of it.
+#[derive(Clone, Debug)]
+pub struct SegueConfig {
+    /// `HOST:PORT` of MySQL.
+    pub mysql_address: String,
+    pub control_url: String,
+    pub database: String,
+    /// Text of the contract.
+    pub contract: String,
+    pub store: Store,
+    /// Text of the phases file.
+    pub phases: String,
+    /// `fsync` or `write`.
+    pub durability: &'static str,
+    /// Further lines of `segue.toml`, whole sections.
+    pub more: String,
+    pub environment: Vec<(String, String)>,
+}
+
+impl SegueConfig {
+    /// Everything in `dual-write`, the journal without fsync, the built-in engine in memory.
+    pub fn new(server: &Server, database: &Database, contract: &str) -> Self {
+        SegueConfig {
+            mysql_address: server.address(),
+            control_url: database.url.clone(),
+            database: database.name.clone(),
+            contract: contract.to_owned(),
+            store: Store::EmbeddedMemory,
+            phases: "default = \"dual-write\"\n".to_owned(),
+            durability: "write",
+            more: String::new(),
+            environment: vec![],
+        }
+    }
+
+    pub fn with_engine(mut self, engine: &Engine) -> Self {
+        self.store = Store::Endpoint(engine.endpoint());
+        self
+    }
+
+    pub fn with_phase(mut self, phase: &str) -> Self {
+        self.phases = format!("default = \"{phase}\"\n");
+        self
+    }
+
+    /// The settings file. Paths are relative to its folder.
+    fn render(&self, mysql_port: u16, admin_port: u16) -> String {
+        // JSON's strings are strings of TOML too.
+        let quote = |text: &str| Value::from(text).to_string();
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name} = {}", quote(value));
+        };
+        line("listen.mysql", &format!("127.0.0.1:{mysql_port}"));
+        line("listen.admin", &format!("127.0.0.1:{admin_port}"));
+        line("mysql.address", &self.mysql_address);
+        line("mysql.control_url", &self.control_url);
+        line("contract.path", "migrationContract.json");
+        line("contract.database", &self.database);
+        line("dynamodb.region", "us-east-1");
+        match &self.store {
+            Store::EmbeddedMemory => line("dynamodb.endpoint", "embedded"),
+            Store::EmbeddedFile => {
+                line("dynamodb.endpoint", "embedded");
+                line("dynamodb.file", "items.sqlite");
+            }
+            Store::Endpoint(url) => line("dynamodb.endpoint", url),
+        }
+        line("journal.path", "journal");
+        line("journal.durability", self.durability);
+        line("phases.path", "phases.toml");
+        line("admin.token", ADMIN_TOKEN);
+        in_sections(&text) + &self.more
+    }
+}
+
+/// `section.key = value` lines under their `[section]` headers.
+fn in_sections(lines: &str) -> String {
+    let mut text = String::new();
+    let mut current = "";
+    for line in lines.lines() {
+        let (section, rest) = line.split_once('.').unwrap_or(("", line));
+        if section != current {
+            let _ = writeln!(text, "[{section}]");
+            current = section;
+        }
+        let _ = writeln!(text, "{rest}");
+    }
+    text
+}
+
+/// A running (or killed) Segue.
+pub struct SegueProcess {
+    kept: Kept,
+    folder: PathBuf,
+    log: PathBuf,
+    mysql_port: u16,
+    admin_port: u16,
+    http: reqwest::Client,
+}
+
+impl SegueProcess {
+    /// Writes the settings, starts `segue serve` and waits until it is healthy.
+    pub async fn start(config: &SegueConfig) -> Result<SegueProcess> {
+        let segue = SegueProcess::prepare(config)?;
+        segue.start_again().await?;
+        Ok(segue)
+    }
+
+    /// Writes the settings only: for tests of a start that fails, or of other commands.
+    pub fn prepare(config: &SegueConfig) -> Result<SegueProcess> {
+        let folder = scratch("segue")?;
+        let mysql_port = free_port().context("find a free port")?;
+        let admin_port = free_port().context("find a free port")?;
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+        };
+        write("segue.toml", &config.render(mysql_port, admin_port))?;
+        write("migrationContract.json", &config.contract)?;
+        write("phases.toml", &config.phases)?;
+        let settings = folder.join("segue.toml").into_os_string();
+        let words = [program("segue")?.into(), "serve".into(), "--config".into(), settings];
+        let mut command = ChildCommand::new(words);
+        command.environment = vec![
+            ("AWS_ACCESS_KEY_ID".into(), "tests".into()),
+            ("AWS_SECRET_ACCESS_KEY".into(), "tests".into()),
+            ("AWS_EC2_METADATA_DISABLED".into(), "true".into()),
+        ];
+        command.environment.extend(config.environment.clone());
+        // The folder stays: journal and log are what a failed test is understood by.
+        let log = folder.join("segue.log");
+        let kept = Kept::new(Keeper::new(&command, &log, Leftovers::Keep)?);
+        let http = reqwest::Client::new();
+        Ok(SegueProcess { kept, folder, log, mysql_port, admin_port, http })
+    }
+
+    /// Starts it (again), on the same ports, journal and phases file.
+    pub async fn start_again(&self) -> Result<()> {
+        self.kept.with(|keeper| keeper.start().map(|_| ())).await?;
+        let (http, url) = (&self.http, self.admin_url("/healthz"));
+        wait_until("segue", &self.kept, &self.log, START_LIMIT, || {
+            let request = http.get(&url).timeout(Duration::from_secs(2));
+            async { request.send().await.is_ok_and(|answer| answer.status().is_success()) }
+        })
+        .await
+    }
+
+    /// SIGTERM; returns the exit status.
+    pub async fn stop(&self) -> Result<i32> {
+        self.kept.with(Keeper::stop).await
+    }
+
+    /// `kill -9`.
+    pub async fn kill_hard(&self) -> Result<()> {
+        self.kept.with(|keeper| keeper.kill().map(|_| ())).await
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.kept.is_alive()
+    }
+
+    /// Where applications connect.
+    pub fn mysql_port(&self) -> u16 {
+        self.mysql_port
+    }
+
+    pub fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
+    /// `mysql://root@127.0.0.1:PORT/DATABASE`: the application's URL through Segue.
+    pub fn url(&self, database: &Database) -> String {
+        format!("mysql://root@127.0.0.1:{}/{}", self.mysql_port, database.name)
+    }
+
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
+    /// Folder with `segue.toml`, contract, phases, journal and log.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// `GET` on the API: the JSON of a successful answer.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.ask(self.http.get(self.admin_url(path))).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.put(self.admin_url(path)).json(body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.post(self.admin_url(path)).json(body)).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value> {
+        let answer = request.bearer_auth(ADMIN_TOKEN).timeout(Duration::from_secs(60)).send();
+        let answer = answer.await.context("ask segue's API")?;
+        let (status, text) = (answer.status(), answer.text().await.context("read the answer")?);
+        if !status.is_success() {
+            bail!("{status}: {text}");
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).with_context(|| format!("read the answer: {text}"))
+    }
+
+    /// Sum of a metric over all its labels; 0 where it has no sample.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let answer = self.http.get(self.admin_url("/metrics")).bearer_auth(ADMIN_TOKEN).send();
+        let text = answer.await.context("read metrics")?.text().await.context("read metrics")?;
+        Ok(sum_of_metric(&text, name))
+    }
+
+    /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed.
+    pub async fn settle(&self, limit: Duration) -> Result<()> {
+        let begin = tokio::time::Instant::now();
+        loop {
+            let owed = self.metric("segue_owed").await?;
+            let sweeps = self.metric("segue_sweeps_owed").await?;
+            if owed == 0.0 && sweeps == 0.0 {
+                return Ok(());
+            }
+            if begin.elapsed() > limit {
+                bail!("after {limit:?} {owed} entries and {sweeps} sweeps are still owed");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn sum_of_metric(text: &str, name: &str) -> f64 {
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+    samples
+        .filter(|rest| rest.starts_with(['{', ' ']))
+        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_sums_its_own_samples_only() {
+        let text = "# TYPE segue_owed gauge\nsegue_owed{table=\"a\"} 2\nsegue_owed{table=\"b\"} 3\n\
+                    segue_owed_other{table=\"a\"} 7\nsegue_connections 4\n";
+        assert_eq!(sum_of_metric(text, "segue_owed"), 5.0);
+        assert_eq!(sum_of_metric(text, "segue_connections"), 4.0);
+        assert_eq!(sum_of_metric(text, "segue_none"), 0.0);
+    }
+
+    #[test]
+    fn settings_file_has_each_section_once() {
+        let text = in_sections("a.x = \"1\"\na.y = \"2\"\nb.x = \"3\"\n");
+        assert_eq!(text, "[a]\nx = \"1\"\ny = \"2\"\n[b]\nx = \"3\"\n");
+    }
+}

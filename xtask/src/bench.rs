@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: sets up servers and runs a measuring program of the tests crate.
+//! Never here: the measuring.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use xtask::servers::Kind;
+
+use crate::steps::Steps;
+use crate::{cargo, setup};
+
+#[derive(Subcommand)]
+pub enum Benchmark {
+    /// Latency that dual-write adds to an application's writes, against mysql-only
+    Write {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<ExitCode> {
+    let prepared = setup::servers(steps, &[Kind::Mysql97]);
+    let (program, rest) = match benchmark {
+        Benchmark::Write { rest } => ("bench_write", rest),
+    };
+    let mut build = cargo(repository);
+    build.args(["build", "--package", "segue", "--package", "segue-tests", "--bins"]);
+    if !steps.openly("build", &mut build)? {
+        bail!("the programs do not build");
+    }
+    let mut command = cargo(repository);
+    command.args(["run", "--quiet", "--package", "segue-tests", "--bin", program, "--"]);
+    command.args(rest).envs(prepared.environment.iter().map(|(name, value)| (name, value)));
+    let well = steps.openly(program, &mut command)?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

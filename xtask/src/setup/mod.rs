@@ -1,0 +1,78 @@
+//! Gets the servers that tests and demo need onto this machine, or says plainly what is missing.
+//! Never here: starting them (see `xtask::servers`).
+
+mod container;
+mod debian;
+
+use std::process::Command;
+
+use anyhow::Result;
+use xtask::servers::{Installation, Kind, URL_VARIABLE, unstable_root};
+
+use crate::steps::Steps;
+
+pub use container::Container;
+
+/// What set-up left behind.
+#[derive(Default)]
+pub struct Prepared {
+    /// Environment for the tests.
+    pub environment: Vec<(&'static str, String)>,
+    /// One sentence per server that cannot be had.
+    pub missing: Vec<String>,
+    /// A MySQL container that ends with this value.
+    pub container: Option<Container>,
+}
+
+/// Makes the servers of `kinds` available.
+pub fn servers(steps: &Steps, kinds: &[Kind]) -> Prepared {
+    let mut prepared = Prepared::default();
+    for kind in kinds {
+        if Installation::find(*kind).is_err()
+            && let Err(error) = install(steps, *kind)
+        {
+            steps.note(&format!("{}: {error:#}", kind.name()));
+        }
+        match Installation::find(*kind) {
+            Ok(installation) => {
+                steps.note(&format!("{}: {}", kind.name(), installation.version()));
+            }
+            Err(reason) => without(steps, *kind, reason, &mut prepared),
+        }
+    }
+    prepared
+}
+
+/// The last resort for MySQL is docker; for MariaDB there is none.
+fn without(steps: &Steps, kind: Kind, reason: String, prepared: &mut Prepared) {
+    if kind == Kind::Mysql97 && container::available() {
+        let started = steps.step("start MySQL in docker", Container::start);
+        match started {
+            Ok(container) => {
+                prepared.environment.push((URL_VARIABLE, container.url()));
+                prepared.container = Some(container);
+                return;
+            }
+            Err(error) => steps.note(&format!("{}: {error:#}", kind.name())),
+        }
+    }
+    let missing = format!("{} is missing: {reason}; its tests are skipped", kind.name());
+    steps.note(&missing);
+    prepared.missing.push(missing);
+}
+
+fn install(steps: &Steps, kind: Kind) -> Result<()> {
+    if !debian::can_install() {
+        anyhow::bail!("not a Debian machine with root rights, so nothing is installed");
+    }
+    match kind {
+        // The `-core` packages bring the programs without a service that starts by itself.
+        Kind::MariaDb => debian::install(steps, &["mariadb-server-core", "mariadb-client-core"]),
+        Kind::Mysql97 => debian::make_unstable_root(steps, &unstable_root()),
+    }
+}
+
+/// Whether a program answers at all.
+fn answers(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+}
