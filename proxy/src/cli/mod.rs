@@ -1,1 +1,2 @@
 //! (room owner writes this header)
+pub mod demo;
