@@ -215,7 +215,7 @@ pub const KEYS: &[Key] = &[
         "workers",
         Kind::Integer { min: 1, max: limits::MIRROR_WORKERS_MAX },
         Default("16"),
-        "Refreshes under way at the same time.",
+        "Items of one batch that are written to DynamoDB at the same time.",
     ),
     key(
         "admin",

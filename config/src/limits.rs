@@ -13,7 +13,7 @@ pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
 /// Most capacity units of a created table: DynamoDB's default quota for one table.
 pub const CAPACITY_UNITS_MAX: u64 = 40_000;
 
-/// Most `mirror.workers`: each holds a control connection while it reads.
+/// Most `mirror.workers`: each holds a connection to DynamoDB while it writes.
 pub const MIRROR_WORKERS_MAX: u64 = 1024;
 
 /// Most bytes of a phases file or a contract that is read, so that a wrong path is no flood.
@@ -45,12 +45,6 @@ pub const STOP_STATEMENTS_SECONDS_MAX: u64 = 15;
 
 /// Seconds that the mirror gets to apply what it owes on a graceful stop; the rest stays journaled.
 pub const STOP_MIRROR_SECONDS_MAX: u64 = 10;
-
-/// Connections of the control account's pool beyond one for each mirror worker.
-pub const CONTROL_CONNECTIONS_EXTRA: usize = 4;
-
-/// Most connections of the control account's pool: MySQL's own default limit is 151.
-pub const CONTROL_CONNECTIONS_MAX: usize = 24;
 
 /// Seconds a first answer of MySQL or DynamoDB may take at start.
 pub const START_ANSWER_SECONDS_MAX: u64 = 15;

@@ -25,7 +25,7 @@ pub struct Settings {
     pub journal: Journal,
     /// The phases file (`[phases] path`).
     pub phases_path: PathBuf,
-    /// Refreshes under way at the same time (`[mirror] workers`).
+    /// Items of one batch that are written at the same time (`[mirror] workers`).
     pub mirror_workers: usize,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
     pub admin_token: Option<String>,

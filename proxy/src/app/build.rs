@@ -14,10 +14,11 @@ use tokio::net::TcpListener;
 
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
-use crate::control::{AuditLog, read_bounded, read_file, write_atomically};
+use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
 use crate::dynamo::{self, Store, StoreError};
 use crate::journal::{Durability, Journal, JournalOptions, Recovery};
-use crate::mysql::control::Control;
+use crate::mirror::{Mirror, MirrorFaults, MirrorParts, MirrorSettings};
+use crate::mysql::control::{Control, MissingGrant, ServerFacts};
 use crate::telemetry::Metrics;
 
 /// Reads `segue.toml` and the environment.
@@ -32,14 +33,14 @@ pub fn load_settings(path: &Path) -> Result<Settings, Fault> {
 
 /// The control account's pool, with one connection tried.
 pub async fn control_pool(settings: &Settings) -> Result<Control, Fault> {
-    let pool_max = settings.mirror_workers + limits::CONTROL_CONNECTIONS_EXTRA;
-    Ok(Control::connect(&settings.mysql.control_url, pool_max).await?)
+    Ok(Control::connect(&settings.mysql.control_url, limits::CONTROL_CONNECTIONS_MAX).await?)
 }
 
 /// Contract x schema, compiled. Warnings stay in the ruleset.
 pub async fn ruleset(settings: &Settings, control: &Control) -> Result<Ruleset, Fault> {
     let path = &settings.contract.path;
-    let text = read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
+    let text =
+        read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
     let catalog = control.catalog(&settings.contract.database).await?;
     if catalog.tables.is_empty() {
         return Err(Fault::configuration(
@@ -138,6 +139,62 @@ pub async fn journal(
     Ok(Journal::open(&settings.path, options, metrics.clone()).await?)
 }
 
+/// The mirror, with what the journal still owes taken up.
+pub async fn mirror(
+    settings: &Settings,
+    (control, store, journal): (&Control, &Store, &Journal),
+    recovery: Recovery,
+    live: &Arc<Live>,
+    metrics: &Arc<Metrics>,
+) -> Mirror {
+    let rulesets = live.clone();
+    let (mirror, recovered) = Mirror::start(MirrorParts {
+        control: control.clone(),
+        store: store.clone(),
+        journal: journal.clone(),
+        recovery,
+        metrics: metrics.clone(),
+        rulesets: Arc::new(move || rulesets.current().ruleset.clone()),
+        settings: MirrorSettings {
+            writes_concurrent: settings.mirror_workers,
+            ..MirrorSettings::default()
+        },
+        faults: MirrorFaults::default(),
+    })
+    .await;
+    if recovered.entries > 0 || recovered.damaged {
+        tracing::info!(
+            transactions = recovered.transactions,
+            entries = recovered.entries,
+            damaged = recovered.damaged,
+            "work owed by an earlier run is taken up"
+        );
+    }
+    mirror
+}
+
+/// Refuses to start where the control account lacks a grant on a mapped table.
+pub async fn grants(
+    settings: &Settings,
+    control: &Control,
+    ruleset: &Ruleset,
+) -> Result<(), Fault> {
+    let tables: Vec<String> = ruleset.sources.keys().map(ToString::to_string).collect();
+    let missing = control.grants_check(&settings.contract.database, &tables).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let details = missing.iter().map(missing_grant_line).collect();
+    let what = format!("the control account lacks {} grant(s)", missing.len());
+    let help = "run these statements as an administrator of MySQL";
+    Err(Fault::configuration(what, "[mysql] control_url", help).with_details(details))
+}
+
+/// A missing grant on one line: the statement that gives it, and why.
+pub fn missing_grant_line(missing: &MissingGrant) -> String {
+    format!("{};  -- {}", missing.statement, missing.why)
+}
+
 /// A listening socket.
 pub async fn listen(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), Fault> {
     let fault = |error: std::io::Error| {
@@ -186,9 +243,8 @@ pub async fn same_server(settings: &Settings, control: &Control) -> Result<(), F
     let other = Control::connect(url.as_str(), 1).await?;
     let (ours, theirs) = (control.server_facts().await?, other.server_facts().await?);
     other.close().await;
-    let identity = |facts: &crate::mysql::control::ServerFacts| {
-        (facts.server_uuid.clone(), facts.server_id, facts.version.clone())
-    };
+    let identity =
+        |facts: &ServerFacts| (facts.server_uuid.clone(), facts.server_id, facts.version.clone());
     if identity(&ours) == identity(&theirs) {
         return Ok(());
     }

@@ -175,7 +175,9 @@ impl From<StoreError> for Fault {
 impl From<JournalError> for Fault {
     fn from(error: JournalError) -> Fault {
         let help = match &error {
-            JournalError::InUse { .. } => "stop the other sidecar, or give each its own journal.path",
+            JournalError::InUse { .. } => {
+                "stop the other sidecar, or give each its own journal.path"
+            }
             JournalError::Io { .. } => "make the folder writable, or change journal.path",
             JournalError::Full { .. } => "free disk space, or raise journal.max_bytes",
         };

@@ -3,7 +3,6 @@
 
 mod build;
 mod fault;
-mod mirroring;
 mod operations;
 pub mod preflight;
 mod reload;
@@ -15,6 +14,7 @@ use std::time::Duration;
 
 use segue_config::{Settings, limits};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,11 +28,11 @@ use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
 use crate::journal::{Journal, Recovery};
+use crate::mirror::Mirror;
 use crate::mysql::control::Control;
 use crate::mysql::upstream::Upstream;
 use crate::session::{self, SessionShared};
 use crate::telemetry::Metrics;
-use mirroring::Mirroring;
 use operations::SidecarOperations;
 use reload::Reloader;
 
@@ -76,7 +76,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let settings = Arc::new(settings);
     let (mysql_addr, admin_addr) = (sockets.mysql.1, sockets.admin.1);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), sockets, connected, tls, token.clone())?;
+    let parts = run(settings.clone(), sockets, connected, tls, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -106,39 +106,31 @@ async fn connect(settings: &Settings) -> Result<Connected, StartError> {
 }
 
 /// Starts every task.
-fn run(
+async fn run(
     settings: Arc<Settings>,
     sockets: Sockets,
     connected: Connected,
-    tls: tokio_rustls::TlsAcceptor,
+    tls: TlsAcceptor,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
     let Connected { control, store, journal, recovery, live, metrics } = connected;
     let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
     let (stop_sessions, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-    let mirroring = Mirroring::start(mirroring::Inputs {
-        settings: &settings,
-        control: control.clone(),
-        store: store.clone(),
-        journal: journal.clone(),
-        recovery,
-        live: live.clone(),
-        metrics: metrics.clone(),
-    });
+    let mirror =
+        build::mirror(&settings, (&control, &store, &journal), recovery, &live, &metrics).await;
+    start_sweeper(&mirror, &control, &store, &tracker, &stop_rest);
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));
     let operations = Arc::new(SidecarOperations {
         live: live.clone(),
-        mirroring: mirroring.clone(),
+        mirror: mirror.clone(),
         control: control.clone(),
         store: store.clone(),
         metrics: metrics.clone(),
-        tasks: tracker.clone(),
-        stop: stop_rest.clone(),
     });
     let upstream = Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls);
-    let shared = mirroring.session_shared(live.clone(), metrics.clone(), upstream, tls);
-    let sessions = tokio::spawn(serve_sessions(sockets.mysql.0, shared, stop_sessions.clone()));
+    let shared = session_shared(&live, &metrics, &mirror, upstream, tls);
+    let sessions = tokio::spawn(session::serve(sockets.mysql.0, shared, stop_sessions.clone()));
     let console = Arc::new(Console {
         live: live.clone(),
         phases: phases.clone(),
@@ -162,7 +154,7 @@ fn run(
         ended,
         stop_sessions,
         stop_rest,
-        mirroring,
+        mirror,
         journal,
         control,
         store,
@@ -170,12 +162,25 @@ fn run(
     })
 }
 
-async fn serve_sessions(
-    listener: TcpListener,
-    shared: Arc<SessionShared>,
-    stop: CancellationToken,
+/// What sessions share.
+fn session_shared(
+    live: &Arc<Live>,
+    metrics: &Arc<Metrics>,
+    _mirror: &Mirror,
+    upstream: Upstream,
+    tls: TlsAcceptor,
+) -> Arc<SessionShared> {
+    Arc::new(SessionShared::new(live.clone(), metrics.clone(), upstream, tls))
+}
+
+/// Starts what works off owed sweeps.
+fn start_sweeper(
+    _mirror: &Mirror,
+    _control: &Control,
+    _store: &Store,
+    _tracker: &TaskTracker,
+    _stop: &CancellationToken,
 ) {
-    session::serve(listener, shared, stop).await;
 }
 
 /// Bounds the first answer of a store.

@@ -8,13 +8,11 @@ use futures_util::future::BoxFuture;
 use segue_config::limits::HEALTH_ANSWER_MS_MAX;
 use segue_rules::value::TableName;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::mirroring::Mirroring;
 use crate::console::{Health, Operations, Part};
 use crate::control::Live;
 use crate::dynamo::Store;
+use crate::mirror::Mirror;
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
 
@@ -23,36 +21,26 @@ const EXISTING_ROWS: &str = "existing-rows";
 
 pub(super) struct SidecarOperations {
     pub live: Arc<Live>,
-    pub mirroring: Mirroring,
+    pub mirror: Mirror,
     pub control: Control,
     pub store: Store,
     pub metrics: Arc<Metrics>,
-    pub tasks: TaskTracker,
-    pub stop: CancellationToken,
 }
 
 impl SidecarOperations {
-    /// Owes sweeps that see everything written under generations before the present one.
-    pub fn sweep_tables(&self, tables: Vec<TableName>, reason: &'static str) {
+    /// Owes sweeps, on disk when this returns. They start when nothing works any more under older
+    /// generations, which may still write rows that nobody captures.
+    pub async fn sweep_tables(&self, tables: &[TableName], reason: &str) {
         let older = self.live.current().number - 1;
-        // Owed at once, so that a crash does not forget it.
-        self.owe(&tables, reason);
-        if self.live.is_drained(older) {
-            return;
+        for table in tables {
+            let live = self.live.clone();
+            self.mirror.sweep_after(table, reason, async move { live.drained(older).await }).await;
         }
-        // Older work may still write rows that nobody captures: what it wrote is swept after it ended.
-        let (live, mirroring, stop) =
-            (self.live.clone(), self.mirroring.clone(), self.stop.clone());
-        self.tasks.spawn(async move {
-            let drained = stop.run_until_cancelled(live.drained(older)).await;
-            if drained.is_some() {
-                tables.iter().for_each(|table| mirroring.sweep(table, reason));
-            }
-        });
     }
 
-    fn owe(&self, tables: &[TableName], reason: &'static str) {
-        tables.iter().for_each(|table| self.mirroring.sweep(table, reason));
+    /// A new ruleset is live: what is owed is looked up again under it.
+    pub fn ruleset_changed(&self) {
+        self.mirror.ruleset_changed();
     }
 
     async fn mysql(&self) -> Part {
@@ -85,6 +73,11 @@ async fn part<E: ToString>(answer: impl Future<Output = Result<(), E>>) -> Part 
     }
 }
 
+/// A report as JSON. Reports hold texts, numbers and lists only.
+fn shown(report: &impl serde::Serialize) -> Value {
+    serde_json::to_value(report).unwrap_or_else(|error| Value::String(error.to_string()))
+}
+
 impl Operations for SidecarOperations {
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(async {
@@ -101,15 +94,14 @@ impl Operations for SidecarOperations {
     }
 
     fn owed(&self) -> Value {
-        self.mirroring.owed()
+        shown(&self.mirror.owed())
     }
 
     fn sweep(&self, tables: Vec<TableName>) -> BoxFuture<'_, ()> {
-        self.sweep_tables(tables, EXISTING_ROWS);
-        Box::pin(async {})
+        Box::pin(async move { self.sweep_tables(&tables, EXISTING_ROWS).await })
     }
 
     fn sweeps(&self) -> Value {
-        self.mirroring.sweeps()
+        shown(&self.mirror.owed().sweeps)
     }
 }

@@ -105,10 +105,15 @@ impl Reloader {
         build::tables(&self.settings, &ruleset, &live.phases, &self.store).await?;
         let accepted = self.phases.accept_ruleset(ruleset).await.map_err(|refused| {
             let place = self.settings.phases_path.display().to_string();
-            Fault::configuration(refused.to_string(), place, "remove the table from the phases file")
+            Fault::configuration(
+                refused.to_string(),
+                place,
+                "remove the table from the phases file",
+            )
         })?;
         if accepted.is_some() {
-            self.operations.sweep_tables(self.mirrored_tables(), CONTRACT_CHANGED);
+            self.operations.ruleset_changed();
+            self.operations.sweep_tables(&self.mirrored_tables(), CONTRACT_CHANGED).await;
         }
         Ok(accepted)
     }

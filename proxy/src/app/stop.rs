@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::mirroring::Mirroring;
 use crate::control::Live;
 use crate::dynamo::Store;
 use crate::journal::Journal;
+use crate::mirror::Mirror;
 use crate::mysql::control::Control;
 
 /// What a running sidecar holds on to.
@@ -23,7 +23,7 @@ pub(super) struct Parts {
     pub ended: CancellationToken,
     pub stop_sessions: CancellationToken,
     pub stop_rest: CancellationToken,
-    pub mirroring: Mirroring,
+    pub mirror: Mirror,
     pub journal: Journal,
     pub control: Control,
     pub store: Store,
@@ -51,7 +51,7 @@ impl Parts {
             tracing::warn!(cut_off, "statements did not finish in time and are cut off");
         }
         let limit = Duration::from_secs(limits::STOP_MIRROR_SECONDS_MAX);
-        let settled = self.mirroring.stop(limit).await;
+        let settled = self.mirror.drain(limit).await;
         if !settled {
             tracing::warn!("work is still owed; the journal keeps it for the next start");
         }

@@ -1,0 +1,58 @@
+//! `segue serve`: runs until a signal, then stops gracefully; a second signal stops at once.
+//! Never here: the order of start and stop (`app`).
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Common, Exit};
+use crate::app::{self, Fault, FaultKind};
+
+/// SIGTERM or SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Fault> {
+        let on = |kind| {
+            signal(kind).map_err(|error| {
+                Fault::configuration(format!("signals cannot be received: {error}"), "", "")
+            })
+        };
+        Ok(Signals {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+pub(super) async fn run(common: &Common) -> Result<Exit, Fault> {
+    let settings = common.settings()?;
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = app::start(settings) => running?,
+        () = signals.next() => return Ok(Exit::Done),
+    };
+    let asked = tokio::select! {
+        () = signals.next() => true,
+        () = running.wait() => false,
+    };
+    tracing::info!("stopping; a second signal stops at once");
+    tokio::select! {
+        _ = running.stop() => {}
+        () = signals.next() => {
+            tracing::warn!("stopped at once; what is owed stays in the journal");
+        }
+    }
+    if asked {
+        return Ok(Exit::Done);
+    }
+    Err(Fault::new(FaultKind::Unreachable, "a part of the sidecar ended", "", "look at the log"))
+}
