@@ -10,7 +10,6 @@ mod shop;
 mod sidecar;
 mod tally;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,9 @@ use screen::Screen;
 use shop::Shop;
 use sidecar::Sidecar;
 use tally::Tally;
+
+use super::Exit;
+use crate::app::{Fault, FaultKind};
 
 pub use compare::{EntityOutcome, compare};
 
@@ -61,8 +63,12 @@ pub struct Arguments {
     seed: Option<u64>,
 }
 
-/// Runs the demo. Success means: nothing differs and nothing is owed.
-pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+/// Runs the demo. `Done` means: nothing differs and nothing is owed.
+pub async fn run(arguments: Arguments) -> Result<Exit, Fault> {
+    run_in_own_database(&arguments).await.map_err(fault)
+}
+
+async fn run_in_own_database(arguments: &Arguments) -> Result<Exit> {
     let server = Opts::from_url(&arguments.mysql_url).context("read --mysql-url")?;
     let interrupted = CancellationToken::new();
     let watcher = tokio::spawn({
@@ -75,7 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     });
     let name = format!("segue_demo_{}", std::process::id());
     let shop = Shop::open(server, &name).await?;
-    let outcome = in_shop(&arguments, &shop, &interrupted).await;
+    let outcome = in_shop(arguments, &shop, &interrupted).await;
     watcher.abort();
     shop.drop_database().await?;
     outcome
@@ -85,7 +91,7 @@ async fn in_shop(
     arguments: &Arguments,
     shop: &Shop,
     interrupted: &CancellationToken,
-) -> Result<ExitCode> {
+) -> Result<Exit> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     eprintln!("seed {seed}; database `{}` on {}", shop.database, shop.address());
     shop.stock(&mut StdRng::seed_from_u64(seed)).await?;
@@ -101,7 +107,7 @@ async fn in_shop(
                 tell_ports(&sidecar, shop);
                 interrupted.cancelled().await;
             }
-            Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if report.is_well() { Exit::Done } else { Exit::Differences })
         }
         Err(error) => Err(error),
     };
@@ -213,4 +219,19 @@ fn tell_ports(sidecar: &Sidecar, shop: &Shop) {
         sidecar.endpoint(),
         sidecar.folder().display()
     );
+}
+
+/// The commands' own fault: what a store did not answer is told apart from what it refused.
+fn fault(error: anyhow::Error) -> Fault {
+    let unreachable = error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)))
+    });
+    let error = match error.downcast::<Fault>() {
+        Ok(fault) => return fault,
+        Err(error) => error,
+    };
+    let kind = if unreachable { FaultKind::Unreachable } else { FaultKind::Configuration };
+    let help = "give a MySQL account that may create databases by --mysql-url; `cargo xtask demo` \
+                brings a server of its own";
+    Fault::new(kind, format!("{error:#}"), "segue demo", help)
 }
