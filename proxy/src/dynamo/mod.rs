@@ -1,12 +1,26 @@
 //! DynamoDB: the only room that names `aws_sdk_dynamodb`. Tables, items, the embedded engine.
 //! Never here: what an item should contain, or when it is written.
 
-use std::sync::Arc;
+mod attribute;
+mod client;
+mod embedded;
+mod fault;
+mod permissions;
+mod read;
+mod tables;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 use segue_rules::entity::DynamoTable;
 use segue_rules::value::{Attribute, Item, ItemKey};
 
-use crate::telemetry::Metrics;
+pub use client::Store;
+pub use permissions::{IAM_ACTIONS, MissingPermission, iam_policy};
+pub use tables::{
+    Billing, CreateTable, ExistingIndex, ExistingTable, billing_note, difference, plan,
+};
 
 /// A condition on the item a write replaces or removes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +38,15 @@ pub enum Expect {
 pub enum WriteOutcome {
     Done,
     /// The condition failed; the item as it stands (`None`: there is none).
-    Conflict { existing: Option<Item> },
+    Conflict {
+        existing: Option<Item>,
+    },
 }
 
 /// What went wrong, as far as a caller must tell cases apart.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Throttled, 5xx, connection refused, timed out: try again later.
+    /// Throttled, 5xx, connection refused, timed out: try again later. The write may have happened.
     #[error("{operation} on {table}: {reason}")]
     Transient { operation: &'static str, table: String, reason: String },
     /// The request itself is at fault (validation, access denied, no such table).
@@ -44,50 +60,6 @@ pub struct ScanPage {
     pub items: Vec<Item>,
     /// Pass to the next call; `None` at the end.
     pub next: Option<Item>,
-}
-
-/// A connection to DynamoDB, real, local or embedded. Cheap to clone.
-#[derive(Clone)]
-pub struct Store {
-    #[expect(dead_code, reason = "the room's owner replaces this stub")]
-    metrics: Arc<Metrics>,
-}
-
-impl Store {
-    /// Puts a whole item, conditionally.
-    pub async fn put(
-        &self,
-        _table: &DynamoTable,
-        _item: &Item,
-        _expect: &Expect,
-    ) -> Result<WriteOutcome, StoreError> {
-        unimplemented!()
-    }
-
-    /// Deletes by key, conditionally. `Expect::Absent` on an absent item is `Done`.
-    pub async fn delete(
-        &self,
-        _table: &DynamoTable,
-        _key: &ItemKey,
-        _expect: &Expect,
-    ) -> Result<WriteOutcome, StoreError> {
-        unimplemented!()
-    }
-
-    /// Strongly consistent read of one item.
-    pub async fn get(&self, _table: &DynamoTable, _key: &ItemKey) -> Result<Option<Item>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Strongly consistent scan, one page. `segment`: (index, total) of a parallel scan.
-    pub async fn scan(
-        &self,
-        _table: &DynamoTable,
-        _from: Option<Item>,
-        _segment: (i32, i32),
-    ) -> Result<ScanPage, StoreError> {
-        unimplemented!()
-    }
 }
 
 /// The key of an item of this table, if the item has it.

@@ -1,0 +1,263 @@
+//! The room against the embedded engine, over HTTP as against DynamoDB.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use segue_config::settings::{Dynamodb, Endpoint};
+use segue_rules::entity::{BOOKKEEPING, DynamoTable, KeyAttribute, Projection, SecondaryIndex};
+use segue_rules::value::{Attribute, AttributeType, Item, ItemKey};
+
+use super::*;
+use crate::telemetry::Metrics;
+
+fn settings(endpoint: Endpoint) -> Dynamodb {
+    Dynamodb { region: None, endpoint, table_prefix: "t-".into() }
+}
+
+async fn store() -> Store {
+    let settings = settings(Endpoint::Embedded { file: None });
+    Store::connect(&settings, Arc::new(Metrics::new())).await.unwrap()
+}
+
+fn key(name: &str, kind: AttributeType) -> KeyAttribute {
+    KeyAttribute { name: name.into(), kind }
+}
+
+fn orders() -> DynamoTable {
+    DynamoTable {
+        name: "Orders".into(),
+        pk: key("pk", AttributeType::S),
+        sk: Some(key("sk", AttributeType::N)),
+        indexes: vec![SecondaryIndex {
+            name: "by_customer".into(),
+            pk: key("customer", AttributeType::S),
+            sk: Some(key("sk", AttributeType::N)),
+            projection: Projection::Include(vec!["total".into()]),
+        }],
+    }
+}
+
+async fn store_with_orders() -> (Store, DynamoTable) {
+    let store = store().await;
+    let table = orders();
+    for wanted in plan(std::slice::from_ref(&table), store.table_prefix(), Billing::OnDemand) {
+        store.create(&wanted).await.unwrap();
+    }
+    (store, table)
+}
+
+fn item(pk: &str, sk: u32, tag: Option<&str>) -> Item {
+    let mut item = Item::from([
+        ("pk".to_owned(), Attribute::S(pk.into())),
+        ("sk".to_owned(), Attribute::N(sk.to_string())),
+        ("total".to_owned(), Attribute::N("12.50".into())),
+    ]);
+    if let Some(tag) = tag {
+        let map = BTreeMap::from([("tag".to_owned(), Attribute::S(tag.into()))]);
+        item.insert(BOOKKEEPING.to_owned(), Attribute::M(map));
+    }
+    item
+}
+
+fn key_of_item(table: &DynamoTable, item: &Item) -> ItemKey {
+    key_of(table, item).unwrap()
+}
+
+fn tag(text: &str) -> Expect {
+    Expect::Tag(text.into())
+}
+
+#[tokio::test]
+async fn a_put_succeeds_only_on_the_expected_tag() {
+    let (store, table) = store_with_orders().await;
+    let (first, second) = (item("a", 1, Some("t1")), item("a", 1, Some("t2")));
+    assert_eq!(
+        store.put(&table, &first, &tag("t0")).await.unwrap(),
+        WriteOutcome::Conflict { existing: None }
+    );
+    assert_eq!(store.put(&table, &first, &Expect::Absent).await.unwrap(), WriteOutcome::Done);
+    let conflict = store.put(&table, &second, &Expect::Absent).await.unwrap();
+    let WriteOutcome::Conflict { existing: Some(existing) } = conflict else {
+        panic!("expected the item in the way, got {conflict:?}");
+    };
+    assert_eq!(existing[BOOKKEEPING], first[BOOKKEEPING]);
+    assert!(matches!(
+        store.put(&table, &second, &Expect::Untagged).await.unwrap(),
+        WriteOutcome::Conflict { existing: Some(_) }
+    ));
+    assert_eq!(store.put(&table, &second, &tag("t1")).await.unwrap(), WriteOutcome::Done);
+    let read = store.get(&table, &key_of_item(&table, &first)).await.unwrap().unwrap();
+    assert_eq!(read[BOOKKEEPING], second[BOOKKEEPING]);
+}
+
+#[tokio::test]
+async fn a_delete_succeeds_only_on_the_expected_tag() {
+    let (store, table) = store_with_orders().await;
+    let it = item("a", 1, Some("t1"));
+    let key = key_of_item(&table, &it);
+    assert_eq!(store.delete(&table, &key, &Expect::Absent).await.unwrap(), WriteOutcome::Done);
+    assert_eq!(
+        store.delete(&table, &key, &tag("t1")).await.unwrap(),
+        WriteOutcome::Conflict { existing: None }
+    );
+    store.put(&table, &it, &Expect::Absent).await.unwrap();
+    for expect in [Expect::Absent, Expect::Untagged, tag("t9")] {
+        let outcome = store.delete(&table, &key, &expect).await.unwrap();
+        assert!(matches!(outcome, WriteOutcome::Conflict { existing: Some(_) }), "{expect:?}");
+    }
+    assert_eq!(store.delete(&table, &key, &tag("t1")).await.unwrap(), WriteOutcome::Done);
+    assert_eq!(store.get(&table, &key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn items_without_our_bookkeeping_count_as_untagged() {
+    let (store, table) = store_with_orders().await;
+    let foreign = item("a", 1, None);
+    let mut odd = item("b", 1, None);
+    odd.insert(BOOKKEEPING.to_owned(), Attribute::S("not a map".into()));
+    for it in [foreign, odd] {
+        assert!(matches!(
+            store.put(&table, &it, &Expect::Untagged).await.unwrap(),
+            WriteOutcome::Conflict { existing: None }
+        ));
+        store.put(&table, &it, &Expect::Absent).await.unwrap();
+        let key = key_of_item(&table, &it);
+        assert!(matches!(
+            store.put(&table, &it, &tag("t1")).await.unwrap(),
+            WriteOutcome::Conflict { existing: Some(_) }
+        ));
+        assert_eq!(
+            store.delete(&table, &key, &Expect::Untagged).await.unwrap(),
+            WriteOutcome::Done
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_attribute_type_is_stored_and_read_back() {
+    let (store, table) = store_with_orders().await;
+    let mut it = item("a", 1, Some("t"));
+    it.insert("b".into(), Attribute::B(vec![0, 1, 255]));
+    it.insert("bool".into(), Attribute::Bool(true));
+    it.insert("null".into(), Attribute::Null);
+    it.insert("l".into(), Attribute::L(vec![Attribute::Null, Attribute::S(String::new())]));
+    it.insert("ss".into(), Attribute::SS(BTreeSet::from(["x".into(), "y".into()])));
+    it.insert("ns".into(), Attribute::NS(BTreeSet::from(["1".into(), "2".into()])));
+    it.insert("bs".into(), Attribute::BS(BTreeSet::from([vec![1], vec![2]])));
+    store.put(&table, &it, &Expect::Absent).await.unwrap();
+    let mut read = store.get(&table, &key_of_item(&table, &it)).await.unwrap().unwrap();
+    // DynamoDB drops trailing zeros of numbers.
+    assert_eq!(read.insert("total".into(), it["total"].clone()), Some(Attribute::N("12.5".into())));
+    assert_eq!(read, it);
+}
+
+#[tokio::test]
+async fn a_scan_pages_through_every_item_once() {
+    let (store, table) = store_with_orders().await;
+    for number in 0..25 {
+        let mut it = item(&format!("p{number}"), number, Some("t"));
+        it.insert("fill".into(), Attribute::S("x".repeat(100_000)));
+        store.put(&table, &it, &Expect::Absent).await.unwrap();
+    }
+    let mut seen = BTreeSet::new();
+    let mut pages = 0;
+    for segment in 0..2 {
+        let mut from = None;
+        loop {
+            let page = store.scan(&table, from, (segment, 2)).await.unwrap();
+            pages += 1;
+            seen.extend(page.items.iter().map(|item| key_of_item(&table, item)));
+            match page.next {
+                None => break,
+                next => from = next,
+            }
+        }
+    }
+    assert_eq!(seen.len(), 25);
+    assert!(pages > 2, "2.5 MB do not fit into one page a segment");
+}
+
+#[tokio::test]
+async fn a_created_table_is_described_as_planned() {
+    let (store, table) = store_with_orders().await;
+    let existing = store.describe("Orders").await.unwrap().unwrap();
+    assert_eq!(existing.table.name, "t-Orders");
+    assert!(existing.is_active());
+    assert_eq!(difference(&table, &existing), Vec::<String>::new());
+    assert_eq!(billing_note(Billing::OnDemand, &existing), None);
+    assert_eq!(store.describe("Nothing").await.unwrap(), None);
+    let again = CreateTable { name: "t-Orders".into(), table, billing: Billing::OnDemand };
+    assert_eq!(store.create(&again).await.unwrap().table, existing.table);
+}
+
+#[tokio::test]
+async fn differences_name_keys_types_indexes_and_projections() {
+    let (store, mut table) = store_with_orders().await;
+    let existing = store.describe("Orders").await.unwrap().unwrap();
+    table.sk = Some(key("sk", AttributeType::S));
+    table.indexes[0].projection = Projection::All;
+    table.indexes.push(SecondaryIndex { name: "by_day".into(), ..table.indexes[0].clone() });
+    assert_eq!(
+        difference(&table, &existing),
+        [
+            "sort key is sk (N), the contract wants sk (S)",
+            "index by_customer: projection is INCLUDE (total), the contract wants ALL",
+            "index by_day: missing",
+        ]
+    );
+    let faults = store.tables_ready(&[table]).await.unwrap();
+    assert_eq!(faults.len(), 3);
+}
+
+#[tokio::test]
+async fn provisioned_capacity_is_created_and_noted() {
+    let store = store().await;
+    let billing = Billing::Provisioned { read: 5, write: 7 };
+    let wanted = plan(&[orders()], "t-", billing).remove(0);
+    assert_eq!(
+        wanted.to_json()["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["WriteCapacityUnits"],
+        7
+    );
+    let existing = store.create(&wanted).await.unwrap();
+    assert_eq!(existing.billing, billing);
+    assert!(billing_note(Billing::OnDemand, &existing).is_some());
+}
+
+#[tokio::test]
+async fn the_permission_probe_changes_nothing() {
+    let (store, table) = store_with_orders().await;
+    assert_eq!(store.missing_permissions(std::slice::from_ref(&table)).await.unwrap(), []);
+    assert!(store.scan(&table, None, (0, 1)).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_table_is_rejected_and_a_dead_endpoint_is_transient() {
+    let store = store().await;
+    let error = store.put(&orders(), &item("a", 1, None), &Expect::Absent).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Rejected { code, .. } if code == "ResourceNotFoundException"),
+        "{error}"
+    );
+    store.close().await;
+    let error = store.put(&orders(), &item("a", 1, None), &Expect::Absent).await.unwrap_err();
+    assert!(matches!(error, StoreError::Transient { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_engine_with_a_file_keeps_its_items() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deep/items.db");
+    let settings = settings(Endpoint::Embedded { file: Some(file) });
+    let table = orders();
+    let it = item("a", 1, Some("t"));
+    for round in 0..2 {
+        let store = Store::connect(&settings, Arc::new(Metrics::new())).await.unwrap();
+        if round == 0 {
+            store.create(&plan(&[table.clone()], "t-", Billing::OnDemand)[0]).await.unwrap();
+            store.put(&table, &it, &Expect::Absent).await.unwrap();
+        } else {
+            assert!(store.get(&table, &key_of_item(&table, &it)).await.unwrap().is_some());
+        }
+        store.close().await;
+    }
+}

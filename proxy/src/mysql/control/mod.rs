@@ -1,0 +1,34 @@
+//! The control account's pool: catalog, view queries, key look-ups, grants.
+//! Never here: anything that runs as the application.
+
+mod catalog;
+mod cell;
+mod fault;
+mod grants;
+mod keyed;
+mod pool;
+mod server;
+
+pub use grants::{CONTROL_PRIVILEGES, MissingGrant, grant_statements};
+pub use pool::Control;
+pub use server::ServerFacts;
+
+use segue_rules::value::Row;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// Connection refused, lost, timed out, lock wait, server shutting down: try again.
+    #[error("MySQL control connection: {0}")]
+    Transient(String),
+    /// The server refused the statement (missing grant, unknown column, ...).
+    #[error("MySQL control account: {0}")]
+    Rejected(String),
+}
+
+/// One driving row as the view query returned it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewRow {
+    pub main: Row,
+    /// `children[i]`: rows of the entity's i-th child query for this driving row, in order.
+    pub children: Vec<Vec<Row>>,
+}
