@@ -230,3 +230,60 @@ fn canonical_key(mut key: ItemKey) -> ItemKey {
     }
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use segue_rules::entity::KeyAttribute;
+    use segue_rules::value::AttributeType;
+
+    use super::*;
+
+    fn table() -> DynamoTable {
+        DynamoTable {
+            name: "T".to_owned(),
+            pk: KeyAttribute { name: "id".to_owned(), kind: AttributeType::N },
+            sk: None,
+            indexes: Vec::new(),
+        }
+    }
+
+    fn item(id: &str, name: &str) -> Item {
+        Item::from([
+            ("id".to_owned(), Attribute::N(id.to_owned())),
+            ("name".to_owned(), Attribute::S(name.to_owned())),
+        ])
+    }
+
+    fn expecting(items: &[Item]) -> ExpectedItems {
+        items
+            .iter()
+            .map(|item| {
+                let key = canonical_key(segue::dynamo::key_of(&table(), item).unwrap());
+                let source = SourceKey { table: "t".into(), key: Vec::new() };
+                (key, Expected { item: item.clone(), source })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn items_are_equal_different_or_extra() {
+        let mut expected = expecting(&[item("1", "a"), item("2", "b"), item("3", "c")]);
+        let mut differences = Differences::default();
+        // The first key in another text, the second with another value, the fourth unexpected.
+        for found in [item("1.0", "a"), item("2", "x"), item("4", "d")] {
+            judge(&table(), found, &mut expected, &mut differences);
+        }
+        assert_eq!(expected.len(), 1, "the third stays expected");
+        assert!(matches!(
+            differences.mismatches.as_slice(),
+            [Mismatch::Different { .. }, Mismatch::Extra { .. }]
+        ));
+    }
+
+    #[test]
+    fn an_item_without_its_key_is_a_mismatch() {
+        let mut differences = Differences::default();
+        judge(&table(), Item::new(), &mut ExpectedItems::new(), &mut differences);
+        assert_eq!(differences.mismatches, [Mismatch::Keyless { table: "T".to_owned() }]);
+    }
+}
