@@ -99,9 +99,10 @@ async fn connect(settings: &Settings) -> Result<Connected, StartError> {
     for warning in &ruleset.warnings {
         tracing::warn!("contract: {}", finding_line(warning));
     }
+    // The journal's lock comes first: it also keeps a second process from the built-in engine's file.
+    let (journal, recovery) = build::journal(&settings.journal, &metrics).await?;
     let store = within("DynamoDB", build::store(settings, &metrics)).await?;
     build::tables(settings, &ruleset, &phases, &store).await?;
-    let (journal, recovery) = build::journal(&settings.journal, &metrics).await?;
     let live = Arc::new(Live::new(Arc::new(ruleset), phases));
     Ok(Connected { control, store, journal, recovery, live, metrics })
 }
