@@ -71,7 +71,8 @@ pub enum Event {
 pub enum Step {
     /// Read the committed driving row through the view query.
     ReadRow,
-    /// The same read, after a put created an item: the row may have gone since.
+    /// The same read, after a put created an item or took one over: the row may have gone since,
+    /// and whoever saw it go found no item of ours to delete.
     RereadAfterCreate,
     /// Put the item built from the last read.
     Put {
@@ -144,7 +145,9 @@ struct Known {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State {
     Reading { created: Option<ItemKey> },
-    Putting { key: ItemKey, expect: Condition },
+    /// `anew`: no item of ours stands there, so whoever moves or deletes the row finds nothing to
+    /// delete; the row must be looked at again afterwards.
+    Putting { key: ItemKey, anew: bool },
     Deleting { key: ItemKey, left: Vec<ItemKey> },
     Checking { key: ItemKey, existing: Existing },
     Ended,
@@ -186,11 +189,11 @@ impl Refresh {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Reading { created }, Event::Row(image)) => self.row_read(created, image),
-            (State::Putting { key, expect }, Event::PutDone { tag }) => {
-                self.put_done(key, expect, tag)
+            (State::Putting { key, anew }, Event::PutDone { tag }) => {
+                self.put_done(key, anew, tag)
             }
-            (State::Putting { key, expect }, Event::PutConflict { tag, existing }) => {
-                self.put_conflict(key, expect, tag, existing)
+            (State::Putting { key, anew }, Event::PutConflict { tag, existing }) => {
+                self.put_conflict(key, anew, tag, existing)
             }
             (State::Deleting { key, left }, Event::DeleteDone) => {
                 self.forget(&key);
@@ -229,17 +232,18 @@ impl Refresh {
                     let known = Known { condition: Condition::Tag(tag), ours: true };
                     self.known.entry(key.clone()).or_insert(known);
                 }
-                let known = self.known.get(&key).map(|known| known.condition.clone());
-                let expect = known.unwrap_or(Condition::Absent);
-                self.state = State::Putting { key: key.clone(), expect: expect.clone() };
+                let known = self.known.get(&key);
+                let expect = known.map_or(Condition::Absent, |known| known.condition.clone());
+                let anew = expect == Condition::Absent || known.is_some_and(|known| !known.ours);
+                self.state = State::Putting { key: key.clone(), anew };
                 Step::Put { key, expect }
             }
         }
     }
 
-    fn put_done(&mut self, key: ItemKey, expect: Condition, tag: String) -> Step {
+    fn put_done(&mut self, key: ItemKey, anew: bool, tag: String) -> Step {
         self.known.insert(key.clone(), Known { condition: Condition::Tag(tag), ours: true });
-        if expect == Condition::Absent {
+        if anew {
             self.state = State::Reading { created: Some(key) };
             return Step::RereadAfterCreate;
         }
@@ -249,14 +253,14 @@ impl Refresh {
     fn put_conflict(
         &mut self,
         key: ItemKey,
-        expect: Condition,
+        anew: bool,
         tag: String,
         existing: Option<Existing>,
     ) -> Step {
         let Some(existing) = existing else { return self.learn(key, Condition::Absent, true) };
         if existing.tag.as_ref() == Some(&tag) {
             // The answer to our own write was lost, and the client library sent it again.
-            return self.put_done(key, expect, tag);
+            return self.put_done(key, anew, tag);
         }
         match &existing.owner {
             Some(owner) if *owner != self.me => {

@@ -20,13 +20,13 @@ mod statement;
 mod transaction;
 mod wrapped;
 mod write;
-pub mod writes;
 
 pub use self::relay::duplex;
 
 use std::sync::Arc;
 
-use segue_rules::txn::DirtyEntry;
+use segue_config::limits;
+use segue_rules::txn::{DirtyEntry, TransactionWrites};
 
 use self::failure::SessionError;
 use self::ledger::{Debt, Ledger};
@@ -34,7 +34,6 @@ use self::planner::{PlanCache, Scope};
 use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SETTINGS_QUERY, SessionState};
-use self::writes::TransactionWrites;
 use crate::telemetry::Metrics;
 use crate::wire::capability::Capabilities;
 use crate::wire::channel::Channel;
@@ -66,6 +65,8 @@ pub struct Connection {
     writes: TransactionWrites,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
     warnings: Option<Vec<u8>>,
+    /// A mapped table's definition may have changed; the session passes it on.
+    pub definition_changed: bool,
     shared: Arc<Execution>,
 }
 
@@ -103,8 +104,9 @@ impl Connection {
             capabilities,
             state,
             prepared: PreparedStatements::default(),
-            writes: TransactionWrites::default(),
+            writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
             warnings: None,
+            definition_changed: false,
             shared,
         }
     }

@@ -1,7 +1,8 @@
-//! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to plans, one statement or several.
+//! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to routes, one statement or several.
 //! Never here: what happens for one plan (see `statement`).
 
-use segue_rules::plan::{SqlMode, StatementPlan, reading};
+use segue_rules::plan::{SlotValue, SqlMode, reading};
+use segue_rules::route::Route;
 use segue_rules::sql::{Digested, digest, slot_values};
 use segue_rules::value::TableName;
 
@@ -40,22 +41,22 @@ impl Connection {
         if self.repeat_warnings(text).await? {
             return Ok(());
         }
-        let (facts, statements, plans) = self.plan_text(scope, text).await?;
+        let (facts, statements, routes) = self.route_text(scope, text).await?;
         if statements.iter().any(|s| s.uncertain) {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         }
-        match plans.as_slice() {
+        match routes.as_slice() {
             [] => self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ()),
-            [plan] => {
+            [route] => {
                 let digested = &statements[0];
-                let values = values(plan, digested, text, &[], &facts.charset);
+                let values = values(route, digested, text, &[], &facts.charset);
                 let unit = Unit { frames: &command.frames, values: &values, digested };
-                self.statement(scope, plan, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+                self.statement(scope, route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
             }
-            several if several.iter().all(|p| matches!(p, StatementPlan::Harmless)) => {
+            several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
             }
-            several if several.iter().any(|p| matches!(p, StatementPlan::Opaque { .. })) => {
+            several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
                 let sweep = sweep_of_all(several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
             }
@@ -63,35 +64,36 @@ impl Connection {
         }
     }
 
-    /// Reads and plans a text; asks the server for its settings where a wrong guess could matter.
-    async fn plan_text(
+    /// Reads and routes a text; asks the server for its settings where a wrong guess could matter.
+    async fn route_text(
         &mut self,
         scope: &Scope,
         text: &[u8],
-    ) -> Result<(Facts, Vec<Digested>, Vec<StatementPlan>), SessionError> {
+    ) -> Result<(Facts, Vec<Digested>, Vec<Route>), SessionError> {
         loop {
             let known = self.state.settings.is_some();
             let facts = self.facts();
             let statements =
                 digest(text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
-            let plans: Vec<StatementPlan> = statements
+            let routes: Vec<Route> = statements
                 .iter()
                 .map(|s| {
-                    self.shared.plans.plan(scope, s, facts.schema.as_deref(), facts.sql_mode)
+                    self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode)
                 })
                 .collect();
             // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
             // in every mode.
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
-            let harmless = plans
+            let harmless = routes
                 .iter()
-                .all(|p| matches!(p, StatementPlan::Harmless | StatementPlan::Transaction(_)));
-            if known || (harmless && same_in_every_mode) {
-                return Ok((facts, statements, plans));
+                .all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
+            let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
+            if known || guess_is_enough {
+                return Ok((facts, statements, routes));
             }
             self.learn_settings().await?;
             if self.state.settings.is_none() {
-                return Ok((facts, statements, plans));
+                return Ok((facts, statements, routes));
             }
         }
     }
@@ -112,19 +114,19 @@ impl Connection {
         head: &[u8],
         text: &[u8],
         statements: &[Digested],
-        plans: &[StatementPlan],
+        routes: &[Route],
         facts: &Facts,
     ) -> Result<(), SessionError> {
         let mut reply = Reply { split: true, ..Reply::WHOLE };
-        for (i, (digested, plan)) in statements.iter().zip(plans).enumerate() {
+        for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
             reply.more = i + 1 < statements.len();
             let mut payload = head.to_vec();
             payload.extend_from_slice(&text[digested.range.clone()]);
             let mut frames = Vec::with_capacity(payload.len() + 8);
             put_packet(&mut frames, 0, &payload);
-            let values = values(plan, digested, text, &[], &facts.charset);
+            let values = values(route, digested, text, &[], &facts.charset);
             let unit = Unit { frames: &frames, values: &values, digested };
-            let seen = self.statement(scope, plan, unit, &mut reply).await?;
+            let seen = self.statement(scope, route, unit, &mut reply).await?;
             if seen.error.is_some() {
                 break;
             }
@@ -146,14 +148,15 @@ impl Connection {
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
         if known.is_none() {
-            // Prepared before anything was captured: the session's settings now are the best there is.
+            // Prepared before anything was captured: the session's settings now are the best there is, and
+            // names may well be those of the mapped schema.
             self.learn_settings().await?;
         }
         let mut facts = self.facts();
         if let Some((sql_mode, charset)) = known {
             facts = Facts { sql_mode, charset, schema };
         } else {
-            facts.schema = schema;
+            facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
         let statements = digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
         let [digested] = statements.as_slice() else {
@@ -162,12 +165,12 @@ impl Connection {
         if digested.uncertain {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         }
-        let plan =
-            self.shared.plans.plan(scope, digested, facts.schema.as_deref(), facts.sql_mode);
+        let route =
+            self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
         // Parameters that were not understood are unknown values.
-        let values = values(&plan, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
+        let values = values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
         let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &plan, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+        self.statement(scope, &route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
     }
 
     /// Settings that a statement prepared now will be read under.
@@ -189,44 +192,36 @@ impl Connection {
         reason: &'static str,
     ) -> Result<(), SessionError> {
         self.warnings = None;
-        let sweep = Sweep { tables: Vec::new(), reason, commits: true, parse_error_is_harmless: true };
+        let tables = scope.tables.iter().cloned().collect();
+        let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless: true };
         self.opaque_command(scope, sweep, command).await
     }
 }
 
 /// The values that a plan binds; others need none.
 fn values(
-    plan: &StatementPlan,
+    route: &Route,
     digested: &Digested,
     text: &[u8],
-    parameters: &[segue_rules::plan::SlotValue],
+    parameters: &[SlotValue],
     charset: &str,
-) -> Vec<segue_rules::plan::SlotValue> {
-    match plan {
-        StatementPlan::Write(_) => slot_values(digested, text, parameters, charset),
+) -> Vec<SlotValue> {
+    match route {
+        Route::Capture(_) => slot_values(digested, text, parameters, charset),
         _ => Vec::new(),
     }
 }
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-fn sweep_of_all(plans: &[StatementPlan]) -> Sweep {
+fn sweep_of_all(routes: &[Route]) -> Sweep {
     let mut tables: Vec<TableName> = Vec::new();
-    let mut every = false;
-    for plan in plans {
-        match plan {
-            StatementPlan::Opaque { tables: named, .. } => {
-                every |= named.is_empty();
-                tables.extend(named.iter().cloned());
-            }
-            StatementPlan::Write(write) => {
-                tables.extend(write.captures.iter().map(|c| c.table.clone()));
-            }
+    for route in routes {
+        match route {
+            Route::Sweep { tables: named, .. } => tables.extend(named.iter().cloned()),
+            Route::Capture(write) => tables.extend(write.captures.iter().map(|c| c.table.clone())),
             _ => {}
         }
-    }
-    if every {
-        tables.clear();
     }
     Sweep { tables, reason: SEVERAL, commits: true, parse_error_is_harmless: false }
 }

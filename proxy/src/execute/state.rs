@@ -26,13 +26,15 @@ pub struct SessionState {
     /// An ERR packet came since then, and it carries no flags: a deadlock may have ended the transaction.
     pub status_is_stale: bool,
     pub schema: Option<String>,
+    /// Statements went by unread; one may have been a USE.
+    pub schema_is_stale: bool,
     /// `None`: not asked yet, or changed in a way not understood.
     pub settings: Option<Settings>,
 }
 
 impl SessionState {
     pub fn new(status: StatusFlags, schema: Option<String>) -> Self {
-        SessionState { status, status_is_stale: false, schema, settings: None }
+        SessionState { status, status_is_stale: false, schema, schema_is_stale: false, settings: None }
     }
 
     pub fn in_transaction(&self) -> bool {
@@ -57,6 +59,13 @@ impl SessionState {
             charset,
         });
         self.schema = text(3);
+        self.schema_is_stale = false;
+    }
+
+    /// Statements go by unread.
+    pub fn unread(&mut self) {
+        self.settings = None;
+        self.schema_is_stale = true;
     }
 
     /// Takes a change that the server has carried out.

@@ -1,9 +1,10 @@
-//! One statement with its plan: which of the ways of carrying out it takes.
-//! Never here: packets, or how plans are made.
+//! One statement with its route: which of the ways of carrying out it takes.
+//! Never here: packets, or how routes are decided.
 
-use segue_rules::plan::{Refusal, SlotValue, StatementPlan};
+use segue_rules::plan::{Refusal, SlotValue, refusal_codes};
+use segue_rules::route::Route;
 use segue_rules::sql::Digested;
-use segue_rules::txn::DirtyEntry;
+use segue_rules::txn::{Dirty, DirtyEntry, OldImage};
 use segue_rules::value::TableName;
 
 use super::command::Command;
@@ -11,7 +12,6 @@ use super::failure::{SessionError, server_io};
 use super::planner::Scope;
 use super::state::has_unknown;
 use super::transaction::Ends;
-use super::writes::sweep;
 use super::{Connection, Reply};
 use crate::wire::command::{AnswerShape, answer_shape};
 use crate::wire::scan::Seen;
@@ -28,7 +28,6 @@ pub(super) struct Unit<'a> {
 
 /// What is swept after a statement that is not understood.
 pub(super) struct Sweep {
-    /// Empty: all tables that are captured.
     pub tables: Vec<TableName>,
     pub reason: &'static str,
     pub commits: bool,
@@ -44,14 +43,14 @@ impl Connection {
     pub(super) async fn statement(
         &mut self,
         scope: &Scope,
-        plan: &StatementPlan,
+        route: &Route,
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
-        match plan {
-            StatementPlan::Harmless => self.exchange(unit.frames, reply).await,
-            StatementPlan::Transaction(verb) => self.transaction(scope, verb, unit.frames, reply).await,
-            StatementPlan::Session(change) => {
+        match route {
+            Route::Relay => self.exchange(unit.frames, reply).await,
+            Route::Transaction(verb) => self.transaction(scope, verb, unit.frames, reply).await,
+            Route::Session(change) => {
                 let seen = if has_unknown(change) {
                     self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await?
                 } else {
@@ -62,8 +61,8 @@ impl Connection {
                 }
                 Ok(seen)
             }
-            StatementPlan::Write(write) => self.write(scope, write, unit, reply).await,
-            StatementPlan::Opaque { refusal, tables, commits } => {
+            Route::Capture(write) => self.write(scope, write, unit, reply).await,
+            Route::Sweep { refusal, tables, commits } => {
                 self.count_refusal(refusal);
                 let sweep = Sweep {
                     tables: tables.clone(),
@@ -71,9 +70,13 @@ impl Connection {
                     commits: *commits,
                     parse_error_is_harmless: !runs_other_text(unit.digested.first_word()),
                 };
-                self.opaque(scope, sweep, unit.frames, reply).await
+                let seen = self.opaque(scope, sweep, unit.frames, reply).await?;
+                // The statement itself may have changed settings, through a routine for example.
+                self.state.settings = None;
+                self.definition_changed |= refusal.code == refusal_codes::DDL.code;
+                Ok(seen)
             }
-            StatementPlan::ImplicitCommit => {
+            Route::ImplicitCommit => {
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
         }
@@ -120,7 +123,7 @@ impl Connection {
         let swept: Vec<DirtyEntry> = scope
             .tables
             .iter()
-            .filter(|table| what.tables.is_empty() || what.tables.contains(*table))
+            .filter(|table| what.tables.contains(*table))
             .map(|table| sweep(table, what.reason))
             .collect();
         for entry in &swept {
@@ -154,4 +157,12 @@ impl Connection {
 /// Statements in whose course other text is parsed, so that a parse error may come late.
 fn runs_other_text(first_word: &str) -> bool {
     ["CALL", "EXECUTE", "BEGIN", "PREPARE"].iter().any(|w| first_word.eq_ignore_ascii_case(w))
+}
+
+/// A sweep of a whole table.
+pub(super) fn sweep(table: &TableName, reason: &str) -> DirtyEntry {
+    DirtyEntry {
+        dirty: Dirty::Sweep { table: table.clone(), reason: reason.to_owned() },
+        old_image: OldImage::NotNeeded,
+    }
 }

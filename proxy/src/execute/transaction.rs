@@ -71,7 +71,7 @@ impl Connection {
         scope: &Scope,
         more: &[DirtyEntry],
     ) -> Option<Box<dyn Debt>> {
-        let mut entries = self.writes.entries();
+        let mut entries = self.writes.entries(&scope.ruleset);
         entries.extend_from_slice(more);
         self.owe(scope, entries).await
     }
@@ -87,7 +87,7 @@ impl Connection {
         let ok = seen.error.is_none();
         let still_open = self.state.in_transaction();
         if ok && ends == Ends::AsFlagged && still_open {
-            self.writes.add(more);
+            self.writes.extend(more);
             if let Some(debt) = debt {
                 debt.rolled_back();
             }
@@ -95,7 +95,7 @@ impl Connection {
         }
         if still_open && !(ok && ends == Ends::Certainly) {
             // To be owed again at the certain end: then rows may have changed once more.
-            self.writes.add(more);
+            self.writes.extend(more);
         } else {
             self.writes.clear();
         }

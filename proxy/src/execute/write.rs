@@ -1,14 +1,13 @@
 //! A write whose keys can be learnt: preselect, send, read the answer, remember or owe.
 //! Never here: autocommitted writes that need a transaction (see `wrapped`).
 
-use segue_rules::plan::{Answer, BindSession, Bound, WritePlan};
+use segue_rules::plan::{Answer, BindSession, Bound, WritePlan, refusal_codes};
 use segue_rules::txn::{Dirty, DirtyEntry, OldImage};
 use segue_rules::value::TableName;
 
 use super::failure::{SessionError, client_io};
 use super::planner::Scope;
-use super::statement::Unit;
-use super::writes::{TOO_MANY_KEYS, sweep};
+use super::statement::{Unit, sweep};
 use super::{Connection, Reply};
 use crate::wire::response::ErrPacket;
 use crate::wire::scan::Seen;
@@ -134,10 +133,10 @@ impl Connection {
             Learnt::Refused(error) => self.refuse(&error, reply).await,
             Learnt::Entries(entries) => {
                 // Kept even if the statement fails: tables without transactions may have changed.
-                self.writes.add(entries);
+                self.writes.extend(entries);
                 let seen = self.exchange(unit.frames, reply).await?;
                 let learnt = self.after(scope, plan, unit, seen);
-                self.writes.add(learnt);
+                self.writes.extend(learnt);
                 self.settle_late(scope).await;
                 Ok(seen)
             }
@@ -169,7 +168,7 @@ impl Connection {
                 self.state.status_is_stale = false;
                 entries.push(sweep(&capture.table, PRESELECT_REFUSED));
             } else if answer.overflow {
-                entries.push(sweep(&capture.table, TOO_MANY_KEYS));
+                entries.push(sweep(&capture.table, refusal_codes::TOO_MANY_KEYS.code));
             } else {
                 entries.extend(plan.preselected(&scope.ruleset, preselect.capture, &answer.rows));
             }

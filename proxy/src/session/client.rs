@@ -65,6 +65,9 @@ impl Client {
                 return Ok(After::End);
             };
             let after = self.carry_out(command).await?;
+            if std::mem::take(&mut self.connection.definition_changed) {
+                self.shared.scopes.definition_changed();
+            }
             if self.connection.is_idle() {
                 self.pin = None;
             }
@@ -78,7 +81,7 @@ impl Client {
         let idle = self.connection.is_idle();
         // The next statement runs under the rules of then; only its size limit is chosen now.
         let planned = self.pin.as_ref().map_or_else(
-            || self.shared.scopes.pin().scope.is_some(),
+            || self.shared.scopes.captures_now(),
             |pin| pin.scope.is_some(),
         );
         let whole_max =
@@ -142,8 +145,9 @@ impl Client {
                 // Nothing is captured now, but later executions may leave out their types.
                 let payload = command.payload();
                 connection.prepared.execute(&payload, whole, connection.capabilities, "");
+                connection.state.unread();
             }
-            command::QUERY => connection.state.settings = None,
+            command::QUERY => connection.state.unread(),
             command::STMT_CLOSE => connection.prepared.close(&command.payload()),
             command::STMT_RESET => connection.prepared.reset(&command.payload()),
             command::INIT_DB if seen.error.is_none() && whole => {
@@ -161,7 +165,8 @@ impl Client {
         seen: Seen,
     ) {
         let Some(answer) = seen.prepared.filter(|_| command.rest.is_none()) else { return };
-        let schema = self.connection.state.schema.clone();
+        let state = &self.connection.state;
+        let schema = if state.schema_is_stale { None } else { state.schema.clone() };
         let mut prepared = Prepared::new(&command.payload()[1..], answer.parameters, schema);
         if let Some((sql_mode, charset)) = settings {
             prepared.sql_mode = Some(sql_mode);

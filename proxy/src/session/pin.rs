@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use segue_rules::value::TableName;
 
-use crate::control::{Generation, Live};
+use crate::control::{Generation, Live, Pinned};
 use crate::execute::planner::{Scope, captured_tables};
 
 /// Gives pins on the live generation.
@@ -19,9 +18,9 @@ pub struct Scopes {
     tables: Mutex<Option<(u64, Arc<BTreeSet<TableName>>)>>,
 }
 
-/// Holds a generation; counts in it while it is held.
+/// Holds a generation while it is held.
 pub struct Pin {
-    generation: Arc<Generation>,
+    _generation: Pinned,
     /// `None`: nothing is captured, so nothing is planned.
     pub scope: Option<Scope>,
 }
@@ -32,17 +31,19 @@ impl Scopes {
     }
 
     pub fn pin(&self) -> Pin {
-        loop {
-            let generation = self.live.current();
-            generation.active.fetch_add(1, Ordering::SeqCst);
-            // From here on a swap waits for this pin; one that came in between is seen here.
-            if self.live.current().number != generation.number {
-                generation.active.fetch_sub(1, Ordering::SeqCst);
-                continue;
-            }
-            let scope = self.scope(&generation);
-            return Pin { generation, scope };
-        }
+        let generation = self.live.pin();
+        let scope = self.scope(&generation);
+        Pin { _generation: generation, scope }
+    }
+
+    /// The next statement will be planned.
+    pub fn captures_now(&self) -> bool {
+        self.captures && !self.live.current().phases.all_mysql_only()
+    }
+
+    /// The catalog has to be read again.
+    pub fn definition_changed(&self) {
+        self.live.ask_for_rebuild();
     }
 
     fn scope(&self, generation: &Generation) -> Option<Scope> {
@@ -53,6 +54,7 @@ impl Scopes {
         (!tables.is_empty()).then(|| Scope {
             generation: generation.number,
             ruleset: generation.ruleset.clone(),
+            phases: generation.phases.clone(),
             tables,
         })
     }
@@ -67,11 +69,5 @@ impl Scopes {
         let tables = Arc::new(captured_tables(&generation.ruleset, &generation.phases));
         *known = Some((generation.number, tables.clone()));
         tables
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        self.generation.active.fetch_sub(1, Ordering::SeqCst);
     }
 }

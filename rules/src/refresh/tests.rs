@@ -165,6 +165,7 @@ fn another_rows_item_is_overwritten_only_once_that_row_left_it() {
             (lost("t1", existing("t9", "other")), held),
             (Event::OwnerHolds(false), Step::ReadRow),
             (present("a"), put("a", tag("t9"))),
+            (done("t2"), Step::RereadAfterCreate),
         ],
     );
 }
