@@ -30,6 +30,9 @@ pub const DYNAMODB_EMBEDDED_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// plan; MySQL's range optimiser counts each tuple.
 pub const CONTROL_KEYS_PER_STATEMENT_MAX: usize = 100;
 
+/// Most chunks of keys read in one snapshot transaction: a long one keeps MySQL from purging old rows.
+pub const CONTROL_CHUNKS_PER_SNAPSHOT_MAX: usize = 100;
+
 /// Connections of the control account's pool, unless the caller asks for fewer.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 
