@@ -104,6 +104,7 @@ fn triggers_owe_sweeps_of_what_they_write() {
     });
     let contract = books(&[attribute("X", "S", "author_id", author_join("name"))]);
     let ruleset = Ruleset::compile(&contract.to_string(), catalog).expect("sound");
-    let sweep = TriggerSweep { event: "INSERT".to_owned(), table: "books".into(), trigger: "t".to_owned() };
+    let sweep =
+        TriggerSweep { event: "INSERT".to_owned(), table: "books".into(), trigger: "t".to_owned() };
     assert_eq!(ruleset.sources["reviews"].trigger_sweeps, [sweep]);
 }

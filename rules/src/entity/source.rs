@@ -19,7 +19,8 @@ pub(super) fn sources(
     findings: &mut Findings,
 ) -> BTreeMap<TableName, SourceTable> {
     let mut mapped: BTreeSet<TableName> = entities.iter().map(|e| e.source.clone()).collect();
-    mapped.extend(reads.iter().flat_map(|reads| reads.joins.iter().map(|(table, _)| table.clone())));
+    mapped
+        .extend(reads.iter().flat_map(|reads| reads.joins.iter().map(|(table, _)| table.clone())));
     let relevant = relevant(catalog, &mapped);
     let mut sources = BTreeMap::new();
     for name in &relevant {
