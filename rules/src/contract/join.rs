@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::expression::Expression;
 use super::node::{Node, as_text, wrong_type};
 use super::{
-    Aggregate, ConditionalSpec, Equation, Findings, JoinSpec, JsonShape, JsonSpec, Target, ValueSpec,
-    codes,
+    Aggregate, ConditionalSpec, Equation, Findings, JoinSpec, JsonShape, JsonSpec, Target,
+    ValueSpec, codes,
 };
 
 const JOIN_TYPES: [(&str, JoinType); 7] = [
@@ -77,7 +77,11 @@ pub(super) fn expression(text: &str, path: &str, findings: &mut Findings) -> Opt
         .ok()
 }
 
-fn expression_at(node: &mut Node, key: &'static str, findings: &mut Findings) -> Option<Expression> {
+fn expression_at(
+    node: &mut Node,
+    key: &'static str,
+    findings: &mut Findings,
+) -> Option<Expression> {
     let text = node.text(key, findings)?;
     expression(&text, &node.at(key), findings)
 }

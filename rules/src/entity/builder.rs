@@ -100,7 +100,11 @@ fn is_empty(attribute: &Attribute) -> bool {
     }
 }
 
-fn check_length(plan: &AttributePlan, attribute: &Attribute, limit: usize) -> Result<(), BuildError> {
+fn check_length(
+    plan: &AttributePlan,
+    attribute: &Attribute,
+    limit: usize,
+) -> Result<(), BuildError> {
     let bytes = match attribute {
         Attribute::S(text) => text.len(),
         Attribute::B(bytes) => bytes.len(),

@@ -1,7 +1,7 @@
 //! Joins and calculations of the contract: lookups, conditionals, chains, aggregates, cases.
 //! Never here: embedded arrays and objects (see `embedded`).
 
-use super::plan::{Absence, ColumnAt, Operand, Place, Recipe, Reach};
+use super::plan::{Absence, ColumnAt, Operand, Place, Reach, Recipe};
 use super::resolve::{Raw, Resolver};
 use super::sql_text::{column, quote_name};
 use super::target::{Scope, same_name};
@@ -209,7 +209,12 @@ impl<'c> Resolver<'_, 'c> {
         own || way
     }
 
-    fn aggregate(&mut self, join: &Target, operation: Aggregate, select: &Expression) -> Option<Raw> {
+    fn aggregate(
+        &mut self,
+        join: &Target,
+        operation: Aggregate,
+        select: &Expression,
+    ) -> Option<Raw> {
         let mut scope = self.driving_scope();
         let reach = self.reach(join, &scope)?;
         let table = reach.table;
@@ -229,8 +234,7 @@ impl<'c> Resolver<'_, 'c> {
         self.uses.computed = true;
         self.uses.aggregates.insert(self.view.aggregates.len());
         self.view.aggregates.push(reach);
-        let absence =
-            if operation == Aggregate::Count { Absence::Never } else { Absence::Unknown };
+        let absence = if operation == Aggregate::Count { Absence::Never } else { Absence::Unknown };
         let operand = Operand { index: self.view.select(sql), data_type: None };
         Some(Raw { recipe: Recipe::Cell(operand), absence, null_value: None })
     }
@@ -266,7 +270,10 @@ impl<'c> Resolver<'_, 'c> {
     ) -> Option<ColumnAt> {
         let inner = match &name.qualifier {
             None => true,
-            Some(q) => scope.iter().rev().find(|(known, _)| same_name(known, q))
+            Some(q) => scope
+                .iter()
+                .rev()
+                .find(|(known, _)| same_name(known, q))
                 .is_some_and(|(_, place)| *place == Place::Target),
         };
         if inner {

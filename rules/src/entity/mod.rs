@@ -21,11 +21,15 @@ mod target;
 mod view;
 
 #[cfg(test)]
+mod embedded_tests;
+#[cfg(test)]
 mod finding_tests;
 #[cfg(test)]
 mod item_tests;
 #[cfg(test)]
 mod old_image_tests;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod store_tests;
 

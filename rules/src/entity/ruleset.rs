@@ -28,7 +28,8 @@ impl Ruleset {
         if let Some(database) = &contract.database
             && *database != catalog.database
         {
-            let message = format!("the contract is for `{database}`, not for `{}`", catalog.database);
+            let message =
+                format!("the contract is for `{database}`, not for `{}`", catalog.database);
             findings.report(&codes::DATABASE, "$.database", message);
         }
         let mut entities: Vec<Entity> = Vec::new();
@@ -98,7 +99,10 @@ fn compile_entity(
     }
     let complete = plans.len() == spec.attributes.len();
     let pk = resolver.key_attribute(&table.pk, spec.pk_template.as_ref(), &mut plans);
-    let sk = table.sk.as_ref().map(|sk| resolver.key_attribute(sk, spec.sk_template.as_ref(), &mut plans));
+    let sk = table
+        .sk
+        .as_ref()
+        .map(|sk| resolver.key_attribute(sk, spec.sk_template.as_ref(), &mut plans));
     let pk = pk?;
     let sk = match sk {
         Some(sk) => Some(sk?),
@@ -137,7 +141,8 @@ fn compile_entity(
 fn index_keys(indexes: &[IndexSpec], table: &TableSpec) -> BTreeMap<String, usize> {
     let mut keys: BTreeMap<String, usize> = BTreeMap::new();
     for index in indexes {
-        let parts = [(Some(&index.pk), PARTITION_KEY_BYTES_MAX), (index.sk.as_ref(), SORT_KEY_BYTES_MAX)];
+        let parts =
+            [(Some(&index.pk), PARTITION_KEY_BYTES_MAX), (index.sk.as_ref(), SORT_KEY_BYTES_MAX)];
         for (name, limit) in parts {
             let Some(name) = name else { continue };
             let least = keys.entry(name.clone()).or_insert(limit);

@@ -122,13 +122,17 @@ impl<'c> Resolver<'_, 'c> {
         path: &str,
     ) -> Option<ColumnAt> {
         let qualifier = name.qualifier.as_deref().unwrap_or_default();
-        let place = scope.iter().rev().find(|(known, _)| same_name(known, qualifier)).map(|(_, p)| *p);
+        let place =
+            scope.iter().rev().find(|(known, _)| same_name(known, qualifier)).map(|(_, p)| *p);
         let Some(place) = place else {
             let known: Vec<&str> = scope.iter().map(|(known, _)| known.as_str()).collect();
             self.findings.report(
                 &codes::JOIN_SCOPE,
                 path,
-                format!("`{name}`: `{qualifier}` is not in reach; in reach are {}", known.join(", ")),
+                format!(
+                    "`{name}`: `{qualifier}` is not in reach; in reach are {}",
+                    known.join(", ")
+                ),
             );
             return None;
         };

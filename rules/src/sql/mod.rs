@@ -9,6 +9,8 @@ mod reading;
 mod render;
 mod slot;
 pub mod statement;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use digest::{Digested, digest};
