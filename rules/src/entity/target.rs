@@ -157,7 +157,7 @@ impl<'c> Resolver<'_, 'c> {
     pub(super) fn backed(&self, reach: &Reach) -> bool {
         let Some(&(_, ColumnAt { place, .. })) = reach.equations.first() else { return false };
         self.view.table(place).foreign_keys.iter().any(|key| {
-            key.parent == reach.table.name
+            same_name(&key.parent, &reach.table.name)
                 && key.columns.len() == reach.equations.len()
                 && reach.equations.iter().all(|&(target, source)| {
                     source.place == place
