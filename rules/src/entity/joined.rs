@@ -7,7 +7,7 @@ use super::sql_text::{column, quote_name};
 use super::target::{Scope, same_name};
 use crate::contract::{
     Aggregate, AttributeSpec, ColumnName, ConditionalSpec, Expression, JoinSpec, Target, ValueSpec,
-    codes, quote_text,
+    quote_text,
 };
 
 impl<'c> Resolver<'_, 'c> {
@@ -321,14 +321,4 @@ impl<'c> Resolver<'_, 'c> {
         let operand = Operand { index: self.view.select(sql), data_type: None };
         Some(Raw { recipe: Recipe::Cell(operand), absence, null_value: None })
     }
-}
-
-/// An inner table's columns must not be mistaken for the view's: misuse is a reported fault.
-pub(super) fn is_star(select: &Expression, path: &str, resolver: &mut Resolver) -> bool {
-    if *select == Expression::Star {
-        let message = "`*` is only for COUNT".to_owned();
-        resolver.findings.report(&codes::EXPRESSION, path, message);
-        return true;
-    }
-    false
 }
