@@ -174,6 +174,20 @@ fn catalog_cases() -> Vec<Case> {
             join(json!({"target_table": "reviews",
             "join_condition": "reviews.book_id = books.id", "select_column": "body"})),
         ),
+        {
+            let mut texts = extra(
+                &codes::JOIN_MULTIPLIES,
+                "author_id",
+                join(json!({"join_condition": "authors.name = books.author_id"})),
+            );
+            let authors = texts.catalog.tables.get_mut("authors").expect("authors");
+            authors.unique_keys.push(crate::catalog::UniqueKey {
+                name: "by_name".to_owned(),
+                columns: vec![1],
+                exact: true,
+            });
+            texts
+        },
         extra(
             &codes::JOIN_SCOPE,
             "author_id",
