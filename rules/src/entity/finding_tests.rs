@@ -168,6 +168,11 @@ fn catalog_cases() -> Vec<Case> {
         extra(&codes::SEGUE_OPTION, "title", json!({"ttl": true})),
         extra(&codes::SEGUE_OPTION, "id", json!({"fold": true})),
         changed(&codes::SEGUE_OPTION, |t| t["guards"] = json!(["by_title"])),
+    ]
+}
+
+fn join_cases() -> Vec<Case> {
+    vec![
         extra(
             &codes::JOIN_MULTIPLIES,
             "id",
@@ -290,8 +295,12 @@ fn findings(contract: &str, catalog: Catalog) -> Vec<Finding> {
 #[test]
 fn every_code_is_provoked() {
     let mut provoked = BTreeSet::new();
-    for case in
-        shape_cases().into_iter().chain(schema_cases()).chain(catalog_cases()).chain(key_cases())
+    for case in shape_cases()
+        .into_iter()
+        .chain(schema_cases())
+        .chain(catalog_cases())
+        .chain(join_cases())
+        .chain(key_cases())
     {
         let found = findings(&case.contract, case.catalog);
         assert!(
