@@ -324,14 +324,8 @@ fn read_transformation(node: &mut Node, findings: &mut Findings) -> Option<Trans
         }
     };
     if source_format.is_some() {
-        findings.report_with_hint(
-            &codes::FORMAT,
-            &node.at("source_format"),
-            "`source_format` has no meaning: a value's own format is known from its column"
-                .to_owned(),
-            "Remove it; text columns that hold dates need a MySQL view or generated column."
-                .to_owned(),
-        );
+        let message = "`source_format` is ignored: a value's own format is known from its column";
+        findings.report(&codes::UNKNOWN_KEY, &node.at("source_format"), message.to_owned());
     }
     node.finish(findings);
     transformation

@@ -241,7 +241,11 @@ fn aggregate(node: &mut Node, findings: &mut Findings) -> Option<ValueSpec> {
     let join = target(node, table.clone(), findings);
     let word = node.text("operation", findings).map(|word| word.to_ascii_uppercase());
     let operation = word.and_then(|word| node.choice("operation", &word, &OPERATIONS, findings));
-    let select = expression_at(node, "select_column", findings);
+    let star = node.raw("select_column").and_then(Value::as_str).is_some_and(|t| t.trim() == "*");
+    let select = match star {
+        true => Some(Expression::Star),
+        false => expression_at(node, "select_column", findings),
+    };
     table?;
     let (operation, select) = (operation?, select?);
     if select == Expression::Star && operation != Aggregate::Count {

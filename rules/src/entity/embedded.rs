@@ -1,7 +1,6 @@
 //! Embedded arrays and objects (`json-construction`).
 //! Never here: how their text or native form is written (see `construct`).
 
-use super::joined::is_star;
 use super::plan::{Absence, ColumnAt, Field, Operand, Place, Reach, Recipe};
 use super::resolve::{Raw, Resolver};
 use super::sql_text::column;
@@ -12,10 +11,6 @@ use crate::contract::{Expression, JsonShape, JsonSpec, codes};
 
 impl<'c> Resolver<'_, 'c> {
     pub(super) fn embedded(&mut self, spec: &JsonSpec) -> Option<Raw> {
-        let path = &spec.target.path;
-        if spec.fields.iter().any(|(_, select)| is_star(select, path, self)) {
-            return None;
-        }
         let scope = self.driving_scope();
         let reach = self.reach(&spec.target, &scope)?;
         match &spec.shape {

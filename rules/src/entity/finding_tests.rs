@@ -125,9 +125,8 @@ fn join_and_constant() -> Value {
     both
 }
 
-fn catalog_cases() -> Vec<Case> {
-    let mut other_database = books(&[]);
-    other_database["database"] = json!("elsewhere");
+/// Faults of the schema itself, not of what the contract names in it.
+fn schema_cases() -> Vec<Case> {
     let mut engine = case(&codes::ENGINE, books(&[]));
     engine.catalog.tables.get_mut("books").expect("books").engine = "MyISAM".to_owned();
     let mut trigger = case(&codes::TRIGGER_WRITES, books(&[]));
@@ -144,6 +143,12 @@ fn catalog_cases() -> Vec<Case> {
     cascade.catalog.tables.insert(middle.name.clone(), middle);
     let books_table = cascade.catalog.tables.get_mut("books").expect("books");
     books_table.foreign_keys.push(foreign_key(8, "middle", ReferentialAction::Cascade));
+    vec![engine, trigger, cascade]
+}
+
+fn catalog_cases() -> Vec<Case> {
+    let mut other_database = books(&[]);
+    other_database["database"] = json!("elsewhere");
     vec![
         case(&codes::DATABASE, other_database),
         changed(&codes::MISSING_TABLE, |t| t["source_table"] = json!("boks")),
@@ -163,15 +168,31 @@ fn catalog_cases() -> Vec<Case> {
         extra(&codes::SEGUE_OPTION, "title", json!({"ttl": true})),
         extra(&codes::SEGUE_OPTION, "id", json!({"fold": true})),
         changed(&codes::SEGUE_OPTION, |t| t["guards"] = json!(["by_title"])),
-        engine,
-        trigger,
-        cascade,
+    ]
+}
+
+fn join_cases() -> Vec<Case> {
+    vec![
         extra(
             &codes::JOIN_MULTIPLIES,
             "id",
             join(json!({"target_table": "reviews",
             "join_condition": "reviews.book_id = books.id", "select_column": "body"})),
         ),
+        {
+            let mut texts = extra(
+                &codes::JOIN_MULTIPLIES,
+                "author_id",
+                join(json!({"join_condition": "authors.name = books.author_id"})),
+            );
+            let authors = texts.catalog.tables.get_mut("authors").expect("authors");
+            authors.unique_keys.push(crate::catalog::UniqueKey {
+                name: "by_name".to_owned(),
+                columns: vec![1],
+                exact: true,
+            });
+            texts
+        },
         extra(
             &codes::JOIN_SCOPE,
             "author_id",
@@ -274,7 +295,13 @@ fn findings(contract: &str, catalog: Catalog) -> Vec<Finding> {
 #[test]
 fn every_code_is_provoked() {
     let mut provoked = BTreeSet::new();
-    for case in shape_cases().into_iter().chain(catalog_cases()).chain(key_cases()) {
+    for case in shape_cases()
+        .into_iter()
+        .chain(schema_cases())
+        .chain(catalog_cases())
+        .chain(join_cases())
+        .chain(key_cases())
+    {
         let found = findings(&case.contract, case.catalog);
         assert!(
             found.iter().any(|finding| finding.code == case.code.code),

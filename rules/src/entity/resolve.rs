@@ -423,10 +423,13 @@ impl<'a, 'c> Resolver<'a, 'c> {
             Recipe::Array { .. } if !matches!(spec.kind, A::S | A::L) => {
                 self.type_fault(spec, &format!("an array is stored as S or L, not {kind}"));
             }
-            Recipe::Columns(fields) if spec.kind == A::NS => {
-                if fields.iter().any(|f| !f.operand.data_type.as_ref().is_some_and(is_number)) {
-                    self.type_fault(spec, "NS holds numeric columns only");
-                }
+            Recipe::Columns(fields)
+                if spec.kind == A::NS
+                    && !fields
+                        .iter()
+                        .all(|f| f.operand.data_type.as_ref().is_some_and(is_number)) =>
+            {
+                self.type_fault(spec, "NS holds numeric columns only");
             }
             _ => {}
         }

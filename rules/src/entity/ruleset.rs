@@ -129,7 +129,7 @@ fn compile_entity(
         builder: Builder {
             pk,
             sk,
-            index_keys: index_keys(&table.indexes, table),
+            index_keys: index_keys(&table.indexes),
             ttl: spec.attributes.iter().find(|a| a.ttl).map(|a| a.name.clone()),
             attributes: plans,
         },
@@ -137,8 +137,8 @@ fn compile_entity(
     Some((entity, reads(id, &resolver.view, &key_uses)))
 }
 
-/// Index keys that are not base-table keys too, with the least bound of the indexes they serve.
-fn index_keys(indexes: &[IndexSpec], table: &TableSpec) -> BTreeMap<String, usize> {
+/// Index keys with the least bound of the indexes they serve.
+fn index_keys(indexes: &[IndexSpec]) -> BTreeMap<String, usize> {
     let mut keys: BTreeMap<String, usize> = BTreeMap::new();
     for index in indexes {
         let parts =
@@ -149,7 +149,6 @@ fn index_keys(indexes: &[IndexSpec], table: &TableSpec) -> BTreeMap<String, usiz
             *least = limit.min(*least);
         }
     }
-    keys.retain(|name, _| *name != table.pk && Some(&*name) != table.sk.as_ref());
     keys
 }
 
