@@ -17,7 +17,9 @@ pub enum Statement {
     Set(Vec<Setting>),
     Use(String),
     /// Commits implicitly; the tables named may be changed or replaced as a whole.
-    Ddl { tables: Vec<Name> },
+    Ddl {
+        tables: Vec<Name>,
+    },
     /// Writes nothing that is stored in tables and ends no transaction.
     Harmless,
     /// May do anything.
@@ -78,7 +80,10 @@ pub struct Insert {
 pub enum InsertSource {
     Rows(Vec<Vec<Span>>),
     /// A plain SELECT: its projection and what follows it, FROM included.
-    Select { projection: Vec<Span>, rest: Span },
+    Select {
+        projection: Vec<Span>,
+        rest: Span,
+    },
     /// A query that is not taken apart (UNION, WITH, TABLE, GROUP BY, `*`).
     Query,
 }

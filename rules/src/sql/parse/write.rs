@@ -154,7 +154,8 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, replace: bool) -> Parsed<Statement
 
 fn column_list(cursor: &mut Cursor<'_>) -> Parsed<Option<Vec<String>>> {
     let query = cursor.is_any(cursor.at + 1, &["SELECT", "WITH", "TABLE", "VALUES"]);
-    if !cursor.is_punctuation(cursor.at, "(") || query || cursor.is_punctuation(cursor.at + 1, "(") {
+    if !cursor.is_punctuation(cursor.at, "(") || query || cursor.is_punctuation(cursor.at + 1, "(")
+    {
         return Ok(None);
     }
     let parts = cursor.list()?;
@@ -194,7 +195,8 @@ fn query(cursor: &mut Cursor<'_>) -> Parsed<InsertSource> {
         return cursor.stuck();
     }
     let end = cursor.find(start, on_duplicate)?;
-    let fancy = ["UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "INTO", "FOR", "LOCK", "WINDOW"];
+    let fancy =
+        ["UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "INTO", "FOR", "LOCK", "WINDOW"];
     let plain = cursor.is(start, "SELECT")
         && cursor.find(start, |c, at| at >= end || c.is_any(at, &fancy))? >= end;
     cursor.at = end;
@@ -202,9 +204,18 @@ fn query(cursor: &mut Cursor<'_>) -> Parsed<InsertSource> {
         return Ok(InsertSource::Query);
     }
     let mut first = start + 1;
-    let modifiers =
-        ["ALL", "DISTINCT", "DISTINCTROW", "HIGH_PRIORITY", "STRAIGHT_JOIN", "SQL_NO_CACHE", "SQL_CACHE",
-         "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT"];
+    let modifiers = [
+        "ALL",
+        "DISTINCT",
+        "DISTINCTROW",
+        "HIGH_PRIORITY",
+        "STRAIGHT_JOIN",
+        "SQL_NO_CACHE",
+        "SQL_CACHE",
+        "SQL_SMALL_RESULT",
+        "SQL_BIG_RESULT",
+        "SQL_BUFFER_RESULT",
+    ];
     while cursor.is_any(first, &modifiers) {
         first += 1;
     }
