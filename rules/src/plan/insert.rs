@@ -253,7 +253,11 @@ impl Context<'_> {
         let table = |name: &str| name.eq_ignore_ascii_case(&self.table.name);
         match words.as_slice() {
             [name] => same(name),
-            [qualifier, ".", name] => same(name) && table(qualifier),
+            [qualifier, ".", name] => {
+                let alias = self.statement.row_alias.as_deref();
+                let new_row = alias.is_some_and(|alias| alias.eq_ignore_ascii_case(qualifier));
+                same(name) && (table(qualifier) || (new_row && self.key.len() == 1))
+            }
             [function, "(", name, ")"] => {
                 same(name)
                     && ["VALUES", "VALUE", "LAST_INSERT_ID"].iter().any(|f| f.eq_ignore_ascii_case(function))

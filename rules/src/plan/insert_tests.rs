@@ -5,8 +5,9 @@ use super::test_ruleset::shop;
 use super::tests::{
     CHARSET, check, check_after, check_preselected, check_with, session, show_bound,
 };
-use super::{SlotValue, SqlMode, StatementPlan, plan, reading};
+use super::{BindSession, SlotValue, SqlMode, StatementPlan, plan, reading};
 use crate::sql::{digest, slot_values};
+use crate::txn::OldImage;
 
 #[test]
 fn inserted_keys_come_from_values() {
@@ -48,7 +49,7 @@ fn inserted_keys_that_the_server_can_compute_are_selected_before() {
     check(
         "INSERT INTO products (sku, price) VALUES (LOWER('A'), 1), ('b', 2)",
         "SELECT HEX(CONVERT((LOWER( 'A' )) USING utf8mb4)) UNION ALL \
-         SELECT HEX(CONVERT(('b') USING utf8mb4)) wrap",
+         SELECT HEX(CONVERT(('b') USING utf8mb4))",
     );
     check_preselected(
         "INSERT INTO products (sku) VALUES (LOWER('A'))",
@@ -102,25 +103,29 @@ fn zero_is_a_key_under_no_auto_value_on_zero() {
 
 #[test]
 fn replaced_rows_are_found_by_unique_keys() {
-    check("REPLACE INTO users (id, email) VALUES (1, 'a')", "users(1)! users.[1]('a')! wrap");
+    check("REPLACE INTO users (id, email) VALUES (1, 'a')", "users(1) users.[1]('a')");
     check(
         "INSERT INTO users (email) VALUES ('a') ON DUPLICATE KEY UPDATE name = VALUES(name)",
-        "users.[1]('a')! answer:users wrap",
+        "users.[1]('a') answer:users",
     );
     check(
         "INSERT INTO users (email) VALUES ('a') AS new ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)",
-        "users.[1]('a')! answer:users wrap",
+        "users.[1]('a') answer:users",
     );
     check(
         "INSERT INTO items VALUES (1, 2, 'x') ON DUPLICATE KEY UPDATE note = CONCAT(note, 'x')",
         "items(1,2)",
     );
+    check(
+        "INSERT INTO kinds VALUES ('a', 1) AS new ON DUPLICATE KEY UPDATE kind = new.kind, n = 2",
+        "kinds('a')",
+    );
     // The collation folds case, so the row may have another spelling of the key.
-    check("REPLACE INTO tags (tag, n) VALUES ('A', 1)", "tags('A') tags.[0]('A')! wrap");
+    check("REPLACE INTO tags (tag, n) VALUES ('A', 1)", "tags('A') tags.[0]('A')");
     check("REPLACE products (sku) VALUES ('A')", "products('A') tags~W019");
     check(
         "REPLACE INTO users (id, email) VALUES (1, LOWER('A'))",
-        "users(1)! users~W017 orders~W017 items~W017 wrap"
+        "users(1) users~W017 orders~W017 items~W017"
             .replace("users~W017 orders~W017 items~W017", "items~W017 orders~W017 users~W017")
             .as_str(),
     );
@@ -138,7 +143,7 @@ fn replaced_rows_are_found_by_unique_keys() {
 fn rows_of_a_query_are_selected_before() {
     check(
         "INSERT INTO items (order_id, line) SELECT o.id, 1 AS line FROM orders o WHERE o.total > 5 ORDER BY o.id LIMIT 3",
-        "SELECT (o.id), (1) FROM orders o WHERE o.total > 5 LOCK IN SHARE MODE wrap",
+        "SELECT (o.id), (1) FROM orders o WHERE o.total > 5 LOCK IN SHARE MODE",
     );
     check("INSERT INTO items SELECT * FROM items", "items~W018");
     check("INSERT INTO products (sku) SELECT UUID() FROM users", "products~W014");
@@ -156,4 +161,17 @@ fn rows_of_a_query_are_selected_before() {
         &[&[Some("5.00"), Some("1")]],
         "items~W026",
     );
+}
+
+#[test]
+fn rows_found_by_a_unique_key_need_the_old_image() {
+    let ruleset = shop();
+    let sql = "INSERT INTO users (email) VALUES ('a') ON DUPLICATE KEY UPDATE name = 'x'";
+    let (plan, slots) = planned(&ruleset, sql, &[]);
+    let StatementPlan::Write(write) = plan else { panic!("no write") };
+    let bound = write.bind(&ruleset, &slots, session());
+    assert!(bound.wrap);
+    assert_eq!(bound.entries[0].old_image, OldImage::Needed);
+    let inside = BindSession { autocommit_statement: false, ..session() };
+    assert!(!write.bind(&ruleset, &slots, inside).wrap);
 }

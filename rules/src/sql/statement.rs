@@ -72,6 +72,8 @@ pub struct Insert {
     pub columns: Option<Vec<String>>,
     pub source: InsertSource,
     pub conflict: Conflict,
+    /// `VALUES (..) AS new`: the name of the row about to be inserted.
+    pub row_alias: Option<String>,
     /// MariaDB's RETURNING: the answer is a result set, without an insert id.
     pub returning: bool,
 }

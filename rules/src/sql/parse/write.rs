@@ -130,9 +130,11 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, replace: bool) -> Parsed<Statement
     } else {
         query(cursor)?
     };
+    let mut row_alias = None;
     if cursor.eat("AS") {
-        cursor.identifier()?;
-        column_list(cursor)?;
+        let alias = cursor.identifier()?;
+        // Renamed columns of the new row are not followed.
+        row_alias = column_list(cursor)?.is_none().then_some(alias);
     }
     if cursor.is(cursor.at, "ON") && cursor.is(cursor.at + 1, "DUPLICATE") {
         cursor.at += 2;
@@ -149,7 +151,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, replace: bool) -> Parsed<Statement
     if !cursor.done() {
         return cursor.stuck();
     }
-    Ok(Statement::Insert(Insert { table, columns, source, conflict, returning }))
+    Ok(Statement::Insert(Insert { table, columns, source, conflict, row_alias, returning }))
 }
 
 fn column_list(cursor: &mut Cursor<'_>) -> Parsed<Option<Vec<String>>> {
