@@ -3,7 +3,7 @@
 
 use super::test_ruleset::shop;
 use super::tests::{
-    CHARSET, check, check_after, check_preselected, check_with, session, show_bound,
+    CHARSET, check, check_after, check_preselected, check_with, planned, session, show_bound,
 };
 use super::{BindSession, SlotValue, SqlMode, StatementPlan, plan, reading};
 use crate::sql::{digest, slot_values};
