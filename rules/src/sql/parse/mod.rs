@@ -11,6 +11,10 @@ use super::statement::{Cause, Statement};
 use cursor::{Cursor, Parsed};
 
 /// Takes a statement apart.
+///
+/// A SELECT counts as harmless although a stored function that it calls may write: nothing in the
+/// text tells such a call from a built-in one. Where the schema has functions that modify data, the
+/// preflight has to name them.
 pub fn parse(digested: &Digested) -> Statement {
     let mut cursor = Cursor::new(digested);
     let first = digested.first_word().to_ascii_uppercase();
