@@ -1,4 +1,4 @@
-//! Every statement form: what is planned, bound and learnt. `check(sql, expected)` on a small shop.
+//! Every statement form but INSERT: what is planned, bound and learnt. `check(sql, expected)` on a small shop.
 //! Never here: a server; the texts of preselects are tried on real engines by the system tests.
 
 use std::fmt::Write;
@@ -10,13 +10,17 @@ use crate::sql::{digest, slot_values};
 use crate::txn::{Dirty, DirtyEntry, OldImage};
 use crate::value::Cell;
 
-const CHARSET: &str = "utf8mb4";
+pub(super) const CHARSET: &str = "utf8mb4";
 
-fn session() -> BindSession<'static> {
+pub(super) fn session() -> BindSession<'static> {
     BindSession { sql_mode: SqlMode::default(), charset: CHARSET, autocommit_statement: true }
 }
 
-fn planned(ruleset: &Ruleset, sql: &str, parameters: &[SlotValue]) -> (StatementPlan, Vec<SlotValue>) {
+pub(super) fn planned(
+    ruleset: &Ruleset,
+    sql: &str,
+    parameters: &[SlotValue],
+) -> (StatementPlan, Vec<SlotValue>) {
     let mode = SqlMode::default();
     let digests = digest(sql.as_bytes(), reading(&ruleset.catalog, mode, CHARSET));
     assert_eq!(digests.len(), 1, "{sql}");
@@ -39,13 +43,12 @@ fn show_key(cells: &[Cell]) -> String {
 fn show_entries(entries: &[DirtyEntry]) -> String {
     let mut out = String::new();
     for entry in entries {
-        let old = if entry.old_image == OldImage::Needed { "!" } else { "" };
         let _ = match &entry.dirty {
-            Dirty::Key(key) => write!(out, "{}({}){old} ", key.table, show_key(&key.key)),
-            Dirty::Range { table, from, to } => write!(out, "{table}[{from}..{to:?}]{old} "),
+            Dirty::Key(key) => write!(out, "{}({}) ", key.table, show_key(&key.key)),
+            Dirty::Range { table, from, to } => write!(out, "{table}[{from}..{to:?}] "),
             Dirty::Unique { table, columns, values } => {
                 let values: Vec<String> = values.iter().map(|v| show_key(v)).collect();
-                write!(out, "{table}.{columns:?}({}){old} ", values.join(";"))
+                write!(out, "{table}.{columns:?}({}) ", values.join(";"))
             }
             Dirty::Sweep { table, reason } => write!(out, "{table}~{} ", &reason[..4]),
         };
@@ -53,7 +56,7 @@ fn show_entries(entries: &[DirtyEntry]) -> String {
     out.trim_end().to_owned()
 }
 
-fn show_bound(bound: &Bound) -> String {
+pub(super) fn show_bound(bound: &Bound) -> String {
     let mut out = show_entries(&bound.entries);
     for preselect in &bound.preselects {
         let _ = write!(out, " {}", preselect.sql);
@@ -61,9 +64,9 @@ fn show_bound(bound: &Bound) -> String {
     if let Some(table) = &bound.from_answer {
         let _ = write!(out, " answer:{table}");
     }
-    if bound.wrap {
-        out.push_str(" wrap");
-    }
+    // What needs an old image is for the tests of `entity` to say; here only that it counts.
+    let old = bound.entries.iter().any(|entry| entry.old_image == OldImage::Needed);
+    assert_eq!(bound.wrap, old || !bound.preselects.is_empty());
     out.trim_start().to_owned()
 }
 
@@ -81,7 +84,7 @@ fn show_plan(plan: &StatementPlan) -> String {
 }
 
 /// The statement's plan, bound to its literals (and parameters), as text.
-fn check_with(sql: &str, parameters: &[SlotValue], expected: &str) {
+pub(super) fn check_with(sql: &str, parameters: &[SlotValue], expected: &str) {
     let ruleset = shop();
     let (plan, slots) = planned(&ruleset, sql, parameters);
     let shown = match &plan {
@@ -91,11 +94,11 @@ fn check_with(sql: &str, parameters: &[SlotValue], expected: &str) {
     assert_eq!(shown, expected, "{sql}");
 }
 
-fn check(sql: &str, expected: &str) {
+pub(super) fn check(sql: &str, expected: &str) {
     check_with(sql, &[], expected);
 }
 
-fn check_after(sql: &str, insert_id: u64, affected_rows: u64, expected: &str) {
+pub(super) fn check_after(sql: &str, insert_id: u64, affected_rows: u64, expected: &str) {
     let ruleset = shop();
     let (plan, slots) = planned(&ruleset, sql, &[]);
     let StatementPlan::Write(write) = plan else { panic!("{sql}") };
@@ -103,12 +106,13 @@ fn check_after(sql: &str, insert_id: u64, affected_rows: u64, expected: &str) {
     assert_eq!(show_entries(&write.after(&ruleset, &slots, answer)), expected, "{sql}");
 }
 
-fn check_preselected(sql: &str, rows: &[&[Option<&str>]], expected: &str) {
+pub(super) fn check_preselected(sql: &str, rows: &[&[Option<&str>]], expected: &str) {
     let ruleset = shop();
     let (plan, slots) = planned(&ruleset, sql, &[]);
     let StatementPlan::Write(write) = plan else { panic!("{sql}") };
     let bound = write.bind(&ruleset, &slots, session());
-    let cells = |row: &&[Option<&str>]| row.iter().map(|c| c.map(|c| c.as_bytes().to_vec())).collect();
+    let cells =
+        |row: &&[Option<&str>]| row.iter().map(|c| c.map(|c| c.as_bytes().to_vec())).collect();
     let rows: Vec<Vec<Option<Vec<u8>>>> = rows.iter().map(cells).collect();
     let mut entries = Vec::new();
     for preselect in &bound.preselects {
@@ -207,139 +211,24 @@ fn what_cannot_be_followed_is_swept() {
 }
 
 #[test]
-fn inserted_keys_come_from_values() {
-    check("INSERT INTO users VALUES (7, 'a@b', NULL, NOW())", "users(7)");
-    check("INSERT users (name, id) VALUE ('x', -3), (DEFAULT, '4')", "users(-3) users(4)");
-    check("INSERT INTO shop.items SET order_id = 1, line = 2", "items(1,2)");
-    check("INSERT LOW_PRIORITY IGNORE INTO users (id) VALUES ROW(1), ROW(2)", "users(1) users(2)");
-    check("INSERT INTO products (sku) VALUES ('it''s' ' a \\'b')", "products('it's a 'b')");
-    check("INSERT INTO kinds (n) VALUES (1)", "kinds('plain')");
-    check("INSERT INTO kinds VALUES (DEFAULT, 1)", "kinds('plain')");
-    check("INSERT INTO items (order_id, line) VALUES (1, TRUE)", "items(1,1)");
-    check_with(
-        "INSERT INTO items (order_id, line) VALUES (?, ?)",
-        &[SlotValue::Int(5), SlotValue::UInt(6)],
-        "items(5,6)",
-    );
-    check("INSERT INTO users (id) SELECT 5 FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM users)", "users(5)");
-}
-
-#[test]
-fn inserted_keys_that_are_converted_or_computed_are_swept() {
-    check("INSERT INTO products (sku) VALUES (UUID())", "products~W011");
-    check("INSERT INTO users (id) VALUES (1.0)", "users~W011");
-    check("INSERT INTO users (id) VALUES ('01')", "users~W011");
-    check("INSERT INTO users (id) VALUES (99999999999)", "users~W011");
-    check("INSERT INTO users (id) VALUES (1), (LAST_INSERT_ID())", "users(1) users~W011");
-    check("INSERT INTO items (order_id) VALUES (1)", "items~W011");
-    check("INSERT INTO guarded VALUES (1, 1)", "guarded~W012");
-    check("INSERT INTO keyless VALUES (1)", "keyless~W010");
-    check("INSERT INTO users (nothing) VALUES (1)", "users~W020");
-}
-
-#[test]
-fn generated_keys_come_from_the_answer() {
-    for sql in [
-        "INSERT INTO users (email) VALUES ('a')",
-        "INSERT INTO users (id, email) VALUES (NULL, 'a')",
-        "INSERT INTO users (id, email) VALUES (0, 'a')",
-        "INSERT INTO users (id, email) VALUES (DEFAULT, 'a')",
-        "INSERT INTO users () VALUES ()",
-        "INSERT INTO orders (user_id) SELECT id FROM users",
-        "INSERT INTO orders (user_id) SELECT id FROM users GROUP BY id",
-    ] {
-        let table = if sql.contains("orders") { "orders" } else { "users" };
-        check(sql, &format!("answer:{table}"));
-    }
-    check("INSERT INTO users (id) VALUES (1), (NULL)", "users(1) answer:users");
-    check_after("INSERT INTO users (email) VALUES ('a')", 10, 1, "users[10..Some(10)]");
-    check_after("INSERT INTO users (email) VALUES ('a'), ('b'), ('c')", 10, 3, "users[10..Some(14)]");
-    check_after("INSERT INTO users (id) VALUES (1), (NULL)", 10, 2, "users[10..None]");
-    check_after("INSERT INTO orders (user_id) SELECT id FROM users", 10, 5, "orders[10..None]");
-    check_after("INSERT INTO users (id) VALUES (1)", 1, 1, "");
-    check_after("INSERT IGNORE INTO users (email) VALUES ('a')", 0, 0, "");
-    check_after("INSERT INTO users (email) VALUES ('a')", 0, 1, "users~W025");
-    check("INSERT INTO users (email) VALUES ('a') RETURNING id", "users~W024");
-}
-
-#[test]
-fn zero_is_a_key_under_no_auto_value_on_zero() {
-    let ruleset = shop();
-    let mode = SqlMode { no_auto_value_on_zero: true, ..SqlMode::default() };
-    let sql = b"INSERT INTO users (id) VALUES (0)";
-    let digests = digest(sql, reading(&ruleset.catalog, mode, CHARSET));
-    let StatementPlan::Write(write) = plan(&ruleset, &digests[0], Some("shop"), mode) else {
-        panic!("no write")
-    };
-    let slots = slot_values(&digests[0], sql, &[], CHARSET);
-    assert_eq!(show_bound(&write.bind(&ruleset, &slots, session())), "users(0)");
-}
-
-#[test]
-fn replaced_rows_are_found_by_unique_keys() {
-    check("REPLACE INTO users (id, email) VALUES (1, 'a')", "users(1)! users.[1]('a')! wrap");
-    check(
-        "INSERT INTO users (email) VALUES ('a') ON DUPLICATE KEY UPDATE name = VALUES(name)",
-        "users.[1]('a')! answer:users wrap",
-    );
-    check(
-        "INSERT INTO users (email) VALUES ('a') AS new ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)",
-        "users.[1]('a')! answer:users wrap",
-    );
-    check(
-        "INSERT INTO items VALUES (1, 2, 'x') ON DUPLICATE KEY UPDATE note = CONCAT(note, 'x')",
-        "items(1,2)",
-    );
-    // The collation folds case, so the row may have another spelling of the key.
-    check("REPLACE INTO tags (tag, n) VALUES ('A', 1)", "tags('A') tags.[0]('A')! wrap");
-    check("REPLACE products (sku) VALUES ('A')", "products('A') tags~W019");
-    check("REPLACE INTO users (id, email) VALUES (1, LOWER('A'))", "users(1)! users~W017 orders~W017 items~W017 wrap"
-        .replace("users~W017 orders~W017 items~W017", "items~W017 orders~W017 users~W017").as_str());
-    check(
-        "INSERT INTO kinds VALUES ('a', 1) ON DUPLICATE KEY UPDATE kind = 'b'",
-        "kinds('a') kinds('b')",
-    );
-    check("INSERT INTO kinds VALUES ('a', 1) ON DUPLICATE KEY UPDATE kind = CONCAT(kind, 1)", "kinds~W016");
-}
-
-#[test]
-fn rows_of_a_query_are_selected_before() {
-    check(
-        "INSERT INTO items (order_id, line) SELECT o.id, 1 AS line FROM orders o WHERE o.total > 5 ORDER BY o.id LIMIT 3",
-        "SELECT (o.id), (1) FROM orders o WHERE o.total > 5 LOCK IN SHARE MODE wrap",
-    );
-    check("INSERT INTO items SELECT * FROM items", "items~W018");
-    check("INSERT INTO products (sku) SELECT UUID() FROM users", "products~W014");
-    check("REPLACE INTO users (id, email) SELECT id, name FROM users", "users~W017"
-        .replace("users~W017", "items~W017 orders~W017 users~W017").as_str());
-    check_preselected(
-        "INSERT INTO items (order_id, line) SELECT o.id, 1 FROM orders o",
-        &[&[Some("5"), Some("1")], &[Some("6"), Some("1")]],
-        "items(5,1) items(6,1)",
-    );
-    check_preselected(
-        "INSERT INTO items (order_id, line) SELECT o.total, 1 FROM orders o",
-        &[&[Some("5.00"), Some("1")]],
-        "items~W026",
-    );
-}
-
-#[test]
 fn pinned_keys_need_no_preselect() {
     check("UPDATE users SET name = 'x' WHERE id = 5", "users(5)");
     check("UPDATE users u SET u.name = 'x' WHERE (u.id = 5 AND name <> 'y')", "users(5)");
     check("UPDATE IGNORE shop.users SET name = NOW() WHERE 5 = id LIMIT 1", "users(5)");
-    check("UPDATE items SET note = 'x' WHERE order_id IN (1, 2) AND line = 3", "items(1,3) items(2,3)");
+    check(
+        "UPDATE items SET note = 'x' WHERE order_id IN (1, 2) AND line = 3",
+        "items(1,3) items(2,3)",
+    );
     check("DELETE FROM items WHERE order_id = 1 AND line = 2", "items(1,2)");
-    check("DELETE QUICK FROM users WHERE id = '5' AND RAND() < 1", "users(5)! wrap");
+    check("DELETE QUICK FROM users WHERE id = '5' AND RAND() < 1", "users(5)");
     check("DELETE FROM products WHERE sku = 'Ab'", "products('Ab') tags~W019");
     check("UPDATE users SET name = (SELECT 1) WHERE id = 5", "users(5)");
     check("UPDATE users SET id = id, name = 'x' WHERE id = 5", "users(5)");
-    check_with("DELETE FROM orders WHERE id = ?", &[SlotValue::Int(9)], "orders(9)! wrap");
+    check_with("DELETE FROM orders WHERE id = ?", &[SlotValue::Int(9)], "orders(9)");
     check(
         "DELETE FROM stamps WHERE day = '2024-02-29' AND bytes = X'01020304' AND at = '2024-01-01 00:00:00'",
         "SELECT UNIX_TIMESTAMP(`stamps`.`at`), `stamps`.`day`, HEX(`stamps`.`bytes`) FROM stamps WHERE \
-         (day = '2024-02-29') AND (bytes = X'01020304') AND (at = '2024-01-01 00:00:00') FOR UPDATE wrap",
+         (day = '2024-02-29') AND (bytes = X'01020304') AND (at = '2024-01-01 00:00:00') FOR UPDATE",
     );
 }
 
@@ -347,29 +236,32 @@ fn pinned_keys_need_no_preselect() {
 fn other_predicates_are_selected_before() {
     check(
         "UPDATE users SET name = 'it''s' WHERE name = 'x\\'y' OR id = 5",
-        "SELECT `users`.`id` FROM users WHERE (name = 'x''y' OR id = 5) FOR UPDATE wrap",
+        "SELECT `users`.`id` FROM users WHERE (name = 'x''y' OR id = 5) FOR UPDATE",
     );
     check(
         "DELETE FROM tags WHERE tag = 'Ab'",
-        "SELECT HEX(CONVERT(`tags`.`tag` USING utf8mb4)) FROM tags WHERE (tag = 'Ab') FOR UPDATE wrap",
+        "SELECT HEX(CONVERT(`tags`.`tag` USING utf8mb4)) FROM tags WHERE (tag = 'Ab') FOR UPDATE",
     );
     check(
         "UPDATE users SET name = 1 WHERE id BETWEEN 1 AND 5 AND email LIKE 'a%'",
-        "SELECT `users`.`id` FROM users WHERE (id BETWEEN 1 AND 5) AND (email LIKE 'a%') FOR UPDATE wrap",
+        "SELECT `users`.`id` FROM users WHERE (id BETWEEN 1 AND 5) AND (email LIKE 'a%') FOR UPDATE",
     );
-    check("UPDATE users SET name = 1 WHERE id = 5.0", "SELECT `users`.`id` FROM users WHERE (id = 5.0) FOR UPDATE wrap");
+    check(
+        "UPDATE users SET name = 1 WHERE id = 5.0",
+        "SELECT `users`.`id` FROM users WHERE (id = 5.0) FOR UPDATE",
+    );
     check_with(
         "DELETE FROM items WHERE note = ? LIMIT 5",
         &[SlotValue::Text("é".into())],
-        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (note = 'é') FOR UPDATE wrap",
+        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (note = 'é') FOR UPDATE",
     );
     check(
         "DELETE FROM items WHERE line > 1 ORDER BY order_id DESC, line LIMIT 5",
-        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (line > 1) ORDER BY order_id DESC , line LIMIT 5 FOR UPDATE wrap",
+        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (line > 1) ORDER BY order_id DESC , line LIMIT 5 FOR UPDATE",
     );
     check(
         "DELETE FROM items WHERE line > 1 ORDER BY order_id LIMIT 5",
-        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (line > 1) FOR UPDATE wrap",
+        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (line > 1) FOR UPDATE",
     );
 }
 
@@ -377,7 +269,7 @@ fn other_predicates_are_selected_before() {
 fn doubtful_parts_of_a_predicate_are_left_out_or_lead_to_a_sweep() {
     check(
         "DELETE FROM items WHERE line > 1 AND note < NOW() AND order_id IN (SELECT id FROM orders)",
-        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (line > 1) FOR UPDATE wrap",
+        "SELECT `items`.`order_id`, `items`.`line` FROM items WHERE (line > 1) FOR UPDATE",
     );
     for (sql, code) in [
         ("DELETE FROM items WHERE note < NOW()", "W014"),
@@ -400,7 +292,7 @@ fn doubtful_parts_of_a_predicate_are_left_out_or_lead_to_a_sweep() {
 fn changed_keys_are_both_old_and_new() {
     check(
         "UPDATE items SET line = line + 10 WHERE order_id = 1",
-        "SELECT `items`.`order_id`, `items`.`line`, (line + 10) FROM items WHERE (order_id = 1) FOR UPDATE wrap",
+        "SELECT `items`.`order_id`, `items`.`line`, (line + 10) FROM items WHERE (order_id = 1) FOR UPDATE",
     );
     check_preselected(
         "UPDATE items SET line = line + 10 WHERE order_id = 1",
@@ -410,7 +302,7 @@ fn changed_keys_are_both_old_and_new() {
     check(
         "UPDATE products SET sku = 'B' WHERE sku = 'A'",
         "SELECT HEX(CONVERT(`products`.`sku` USING utf8mb4)), HEX(CONVERT(('B') USING utf8mb4)) \
-         FROM products WHERE (sku = 'A') FOR UPDATE wrap",
+         FROM products WHERE (sku = 'A') FOR UPDATE",
     );
     check_preselected(
         "UPDATE products SET sku = 'B' WHERE sku = 'A'",
@@ -426,7 +318,7 @@ fn several_tables_are_captured_each() {
     check(
         "UPDATE users u JOIN orders AS o ON o.user_id = u.id SET u.name = 'x', o.total = 1 WHERE o.total > 2",
         "SELECT `u`.`id` FROM users u JOIN orders AS o ON o.user_id = u.id WHERE (o.total > 2) FOR UPDATE \
-         SELECT `o`.`id` FROM users u JOIN orders AS o ON o.user_id = u.id WHERE (o.total > 2) FOR UPDATE wrap",
+         SELECT `o`.`id` FROM users u JOIN orders AS o ON o.user_id = u.id WHERE (o.total > 2) FOR UPDATE",
     );
     for sql in [
         "DELETE i FROM items i LEFT JOIN orders o ON (i.order_id = o.id) WHERE o.id = 1",
@@ -436,21 +328,23 @@ fn several_tables_are_captured_each() {
         check(
             sql,
             "SELECT `i`.`order_id`, `i`.`line` FROM items i LEFT JOIN orders o ON ( i.order_id = o.id ) \
-             WHERE (o.id = 1) FOR UPDATE wrap",
+             WHERE (o.id = 1) FOR UPDATE",
         );
     }
     check(
         "UPDATE items, log SET note = text WHERE line = log.id",
-        "SELECT `items`.`order_id`, `items`.`line` FROM items , log WHERE (line = log.id) FOR UPDATE wrap",
+        "SELECT `items`.`order_id`, `items`.`line` FROM items , log WHERE (line = log.id) FOR UPDATE",
     );
     check_preselected(
         "DELETE o FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE u.name = 'x'",
         &[&[Some("1")], &[None]],
-        "orders(1)!",
+        "orders(1)",
     );
-    check("DELETE FROM shop.items, orders USING items JOIN orders WHERE orders.id = 1 AND NOW() > 1",
+    check(
+        "DELETE FROM shop.items, orders USING items JOIN orders WHERE orders.id = 1 AND NOW() > 1",
         "SELECT `items`.`order_id`, `items`.`line` FROM items JOIN orders WHERE (orders.id = 1) FOR UPDATE \
-         SELECT `orders`.`id` FROM items JOIN orders WHERE (orders.id = 1) FOR UPDATE wrap");
+         SELECT `orders`.`id` FROM items JOIN orders WHERE (orders.id = 1) FOR UPDATE",
+    );
 }
 
 #[test]
@@ -478,7 +372,9 @@ fn stored_keys_are_decoded_free_of_the_session() {
 fn without_a_schema_nothing_is_ours() {
     let ruleset = shop();
     let mode = SqlMode::default();
-    for (sql, harmless) in [("DELETE FROM users WHERE id=1", true), ("DELETE FROM shop.users WHERE id=1", false)] {
+    for (sql, harmless) in
+        [("DELETE FROM users WHERE id=1", true), ("DELETE FROM shop.users WHERE id=1", false)]
+    {
         let digests = digest(sql.as_bytes(), reading(&ruleset.catalog, mode, CHARSET));
         let plan = plan(&ruleset, &digests[0], None, mode);
         assert_eq!(matches!(plan, StatementPlan::Harmless), harmless, "{sql}");

@@ -36,40 +36,51 @@ fn text(text: &str) -> SlotValue {
 
 #[test]
 fn literals_become_slots() {
-    check("SELECT 1, -2, 3.50, 4e2, .5", "SELECT ? , - ? , ? , ? , ?", &[
-        SlotValue::Int(1),
-        SlotValue::Int(2),
-        SlotValue::Decimal("3.50".into()),
-        SlotValue::Double(400.0),
-        SlotValue::Decimal(".5".into()),
-    ]);
-    check("SELECT 18446744073709551615, 99999999999999999999", "SELECT ? , ?", &[
-        SlotValue::UInt(u64::MAX),
-        SlotValue::Decimal("99999999999999999999".into()),
-    ]);
-    check(r#"SELECT 'a''b', "c\"d", 'e\nf\%' 'g'"#, "SELECT ? , ? , ?", &[
-        text("a'b"),
-        text("c\"d"),
-        text("e\nf\\%g"),
-    ]);
-    check("SELECT X'4aF', 0x41, b'101', 0b1111111100", "SELECT X? , X? , X? , X?", &[
-        SlotValue::Bytes(vec![0x04, 0xaf]),
-        SlotValue::Bytes(vec![0x41]),
-        SlotValue::Bytes(vec![5]),
-        SlotValue::Bytes(vec![3, 0xfc]),
-    ]);
-    check("SELECT _utf8mb4 'é', N'x', _binary'\u{1}', _latin1'abc', _latin1'é', _nope", "SELECT ? , ? , _binary ? , ? , ? , _nope", &[
-        text("é"),
-        text("x"),
-        SlotValue::Bytes(vec![1]),
-        text("abc"),
-        SlotValue::Opaque,
-    ]);
+    check(
+        "SELECT 1, -2, 3.50, 4e2, .5",
+        "SELECT ? , - ? , ? , ? , ?",
+        &[
+            SlotValue::Int(1),
+            SlotValue::Int(2),
+            SlotValue::Decimal("3.50".into()),
+            SlotValue::Double(400.0),
+            SlotValue::Decimal(".5".into()),
+        ],
+    );
+    check(
+        "SELECT 18446744073709551615, 99999999999999999999",
+        "SELECT ? , ?",
+        &[SlotValue::UInt(u64::MAX), SlotValue::Decimal("99999999999999999999".into())],
+    );
+    check(
+        r#"SELECT 'a''b', "c\"d", 'e\nf\%' 'g'"#,
+        "SELECT ? , ? , ?",
+        &[text("a'b"), text("c\"d"), text("e\nf\\%g")],
+    );
+    check(
+        "SELECT X'4aF', 0x41, b'101', 0b1111111100",
+        "SELECT X? , X? , X? , X?",
+        &[
+            SlotValue::Bytes(vec![0x04, 0xaf]),
+            SlotValue::Bytes(vec![0x41]),
+            SlotValue::Bytes(vec![5]),
+            SlotValue::Bytes(vec![3, 0xfc]),
+        ],
+    );
+    check(
+        "SELECT _utf8mb4 'é', N'x', _binary'\u{1}', _latin1'abc', _latin1'é', _nope",
+        "SELECT ? , ? , _binary ? , ? , ? , _nope",
+        &[text("é"), text("x"), SlotValue::Bytes(vec![1]), text("abc"), SlotValue::Opaque],
+    );
 }
 
 #[test]
 fn words_that_look_like_numbers_are_names() {
-    check("SELECT t.1a, 2fa, `x``y`, a.b FROM 0xy", "SELECT t.1a , 2fa , `x``y` , a.b FROM 0xy", &[]);
+    check(
+        "SELECT t.1a, 2fa, `x``y`, a.b FROM 0xy",
+        "SELECT t.1a , 2fa , `x``y` , a.b FROM 0xy",
+        &[],
+    );
     check("SELECT t1.5", "SELECT t1.5", &[]);
 }
 
@@ -77,7 +88,11 @@ fn words_that_look_like_numbers_are_names() {
 fn comments_vanish_and_code_in_them_stays() {
     check("SELECT/*x*/1 -- y\n+ 2 # z", "SELECT ? + ?", &[SlotValue::Int(1), SlotValue::Int(2)]);
     check("SELECT 1--1", "SELECT ? - - ?", &[SlotValue::Int(1), SlotValue::Int(1)]);
-    check("INSERT /*!50100 IGNORE */ INTO t /*!99999 NEVER */ SELECT /*+ HINT */ a", "INSERT IGNORE INTO t SELECT a", &[]);
+    check(
+        "INSERT /*!50100 IGNORE */ INTO t /*!99999 NEVER */ SELECT /*+ HINT */ a",
+        "INSERT IGNORE INTO t SELECT a",
+        &[],
+    );
     let maria = Reading { dialect: Dialect::MariaDb, version: 101_106, ..READING };
     assert_eq!(one("SELECT /*M! a */ /*!80000 b */ /*!50100 c */ d", maria).text, "SELECT a c d");
     assert_eq!(one("SELECT /*M! a */ d", READING).text, "SELECT d");
@@ -102,7 +117,8 @@ fn sql_mode_decides_about_quotes_and_backslashes() {
 fn parameters_and_literals_count_together() {
     let sql = "UPDATE t SET a = ?, b = 'x' WHERE c = ?";
     let digested = one(sql, READING);
-    let values = slot_values(&digested, sql.as_bytes(), &[SlotValue::Int(1), SlotValue::Null], "utf8mb4");
+    let values =
+        slot_values(&digested, sql.as_bytes(), &[SlotValue::Int(1), SlotValue::Null], "utf8mb4");
     assert_eq!(values, [SlotValue::Int(1), text("x"), SlotValue::Null]);
 }
 
@@ -111,9 +127,20 @@ fn statements_are_split_outside_routine_bodies() {
     let count = |sql: &str| digest(sql.as_bytes(), READING).len();
     assert_eq!(count("SELECT 1; SELECT ';';;"), 2);
     assert_eq!(count(""), 0);
-    assert_eq!(count("CREATE PROCEDURE p() BEGIN IF a THEN DELETE FROM t; END IF; END; DELETE FROM t"), 2);
-    assert_eq!(count("CREATE DEFINER=a@b TRIGGER x BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = CASE WHEN 1 THEN 2 END; END"), 1);
-    assert_eq!(count("CREATE EVENT IF NOT EXISTS e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t; SELECT 1"), 2);
+    assert_eq!(
+        count("CREATE PROCEDURE p() BEGIN IF a THEN DELETE FROM t; END IF; END; DELETE FROM t"),
+        2
+    );
+    assert_eq!(
+        count(
+            "CREATE DEFINER=a@b TRIGGER x BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = CASE WHEN 1 THEN 2 END; END"
+        ),
+        1
+    );
+    assert_eq!(
+        count("CREATE EVENT IF NOT EXISTS e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t; SELECT 1"),
+        2
+    );
     assert_eq!(count("BEGIN; DELETE FROM t; COMMIT"), 3);
     let open = digest(b"CREATE PROCEDURE p() BEGIN DELETE FROM t; DELETE FROM u", READING);
     assert!(open.iter().all(|d| d.uncertain));
@@ -135,7 +162,10 @@ fn what_cannot_be_read_with_certainty_says_so() {
 
 #[test]
 fn only_settings_that_matter_keep_their_literals() {
-    assert_eq!(one("SET sql_mode='A', @x='secret', NAMES 'utf8'", READING).text, "SET sql_mode = 'A' , @x = ? , NAMES 'utf8'");
+    assert_eq!(
+        one("SET sql_mode='A', @x='secret', NAMES 'utf8'", READING).text,
+        "SET sql_mode = 'A' , @x = ? , NAMES 'utf8'"
+    );
 }
 
 #[test]
