@@ -27,6 +27,8 @@ mod item_tests;
 #[cfg(test)]
 mod old_image_tests;
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod store_tests;
 
 use std::collections::{BTreeMap, BTreeSet};

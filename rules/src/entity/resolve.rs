@@ -45,7 +45,8 @@ impl<'a, 'c> Resolver<'a, 'c> {
     /// Selects the plain driving columns first, so that they stand right after the row key.
     pub(super) fn select_driving_columns(&mut self) {
         for attribute in &self.spec.attributes {
-            if matches!(attribute.value, ValueSpec::Column) {
+            let format = matches!(attribute.transformation, Some(Transformation::StringFormat(_)));
+            if matches!(attribute.value, ValueSpec::Column) && !format && !attribute.fold {
                 for name in &attribute.source_columns {
                     if let Some(column) = self.view.driving.column_index(name) {
                         let sql = self.view.column_sql(ColumnAt { place: Place::Driving, column });

@@ -84,7 +84,6 @@ impl SourceTable {
         let table = ruleset.catalog.table(&self.name);
         let row_key = table.and_then(Table::row_key).unwrap_or_default();
         let spelling = table.is_some_and(|table| spelling_varies(table, row_key));
-        let links_outside_key = || self.link_columns.iter().filter(|c| !row_key.contains(c));
         match change {
             Change::Insert => false,
             Change::Update(columns) => {
@@ -96,22 +95,18 @@ impl SourceTable {
                             || row_key.contains(column)
                     })
             }
-            Change::Delete => self.delete_needs_old_image(ruleset, spelling, links_outside_key().count()),
-            Change::Any => {
-                self.delete_needs_old_image(ruleset, spelling, links_outside_key().count())
-                    || !self.item_key_columns.is_empty()
-                    || !self.referenced_columns.is_empty()
-                    || self.link_columns.iter().any(|column| !row_key.contains(column))
-            }
+            Change::Delete => self.delete_needs_old_image(ruleset, spelling, row_key),
+            // Rows may be replaced or moved to another key: what UPDATE of every column needs.
+            Change::Any => true,
         }
     }
 
-    fn delete_needs_old_image(&self, ruleset: &Ruleset, spelling: bool, links_outside: usize) -> bool {
+    fn delete_needs_old_image(&self, ruleset: &Ruleset, spelling: bool, row_key: &[usize]) -> bool {
         let by_row_only = |id: &super::EntityId| {
             ruleset.entities.get(id.0).is_none_or(|entity| !entity.key_from_row_key)
         };
         spelling
-            || links_outside > 0
+            || self.link_columns.iter().any(|column| !row_key.contains(column))
             || self.cascades.iter().any(|cascade| cascade.on_delete)
             || self.drives.iter().any(by_row_only)
             || self.joins.iter().any(|join| join.decides_item_key)
