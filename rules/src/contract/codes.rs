@@ -58,7 +58,7 @@ code_table! {
     KEY_TYPE Error "C041-key-type" "A key attribute's type is not S, N or B, or differs between entities." "Give it one of S, N, B, the same everywhere."
     KEY_NOT_UNIQUE Warning "C043-key-not-unique" "The item key does not determine one row: two rows may meet on one item, of which one is then not stored." "Put the columns of a unique key into the item key."
     KEY_JOIN_UNBACKED Warning "C044-key-join-unbacked" "An item key goes through a join that no foreign key backs: a row without partner has no item." "Declare the foreign key."
-    KEY_MAYBE_ABSENT Warning "C045-key-maybe-absent" "An item key is computed, and may be NULL or empty for some rows, which then have no item." "Make sure that the expression never gives NULL."
+    KEY_MAYBE_ABSENT Warning "C045-key-maybe-absent" "An item key is computed or formatted from columns that can be NULL: such rows have no item." "Declare the columns NOT NULL, or make sure that the expression never gives NULL."
     TEMPLATE_DISAGREES Warning "C046-template-disagrees" "A key template and the key attribute disagree; the attribute is used." "Correct the template, or remove it."
     TEMPLATE_PLACEHOLDER Error "C047-template-placeholder" "A format or template names something that is neither a column of the driving table nor an attribute of the entity." "Correct the name in braces."
     SORT_KEYS_OVERLAP Warning "C048-sort-keys-overlap" "The sort keys of two entities of one table cannot be told apart by their constant beginnings." "Begin each entity's sort key with its own constant, for example `ORDER#`."

@@ -289,7 +289,7 @@ fn read_transformation(node: &mut Node, findings: &mut Findings) -> Option<Trans
     let word = node.text("type", findings)?;
     let path = node.at("format");
     let source_format = node.optional_text("source_format", findings);
-    let mut format = |node: &mut Node, findings: &mut Findings| node.text("format", findings);
+    let format = |node: &mut Node, findings: &mut Findings| node.text("format", findings);
     let fault = |reason: String, findings: &mut Findings| {
         findings.report(&codes::FORMAT, &path, reason);
     };

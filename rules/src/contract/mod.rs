@@ -17,11 +17,12 @@ mod template;
 use serde::Serialize;
 
 pub use codes::Code;
-pub(crate) use expression::{ColumnName, Expression, quote_text};
+pub use expression::{ColumnName, Expression};
+pub(crate) use expression::quote_text;
 pub(crate) use findings::Findings;
-pub(crate) use format::{DateFormat, NumberFormat};
+pub use format::{DateFormat, Moment, NumberFormat};
 pub use model::*;
-pub(crate) use template::{Template, TemplatePart};
+pub use template::{Template, TemplatePart};
 
 /// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

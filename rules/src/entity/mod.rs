@@ -1,12 +1,44 @@
 //! Contract x catalog, compiled: entities with their view queries, item builders and reverse joins.
 //! Never here: running a query or writing an item.
 
+mod builder;
+mod cascade;
+mod construct;
+mod embedded;
+mod fingerprint;
+mod inverse;
+mod joined;
+mod key_shapes;
+mod keys;
+mod make;
+mod plan;
+mod resolve;
+mod reverse;
+mod ruleset;
+mod source;
+mod sql_text;
+mod target;
+mod view;
+
+#[cfg(test)]
+mod finding_tests;
+#[cfg(test)]
+mod item_tests;
+#[cfg(test)]
+mod old_image_tests;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod store_tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::contract::Finding;
-use crate::value::{AttributeType, Cell, Item, ItemKey, Row, TableName};
+use crate::value::{AttributeType, Cell, Item, ItemKey, TableName};
+
+pub use inverse::Recovered;
 
 /// Index of an entity in its ruleset; stable only within one ruleset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +151,8 @@ pub struct Entity {
     /// The item key is a pure function of the driving row's key (and of constants): it never changes
     /// while the row exists, and it can be computed when the row is gone.
     pub key_from_row_key: bool,
+    /// Names of the driving table's columns, in its order.
+    pub driving_columns: Vec<String>,
     /// Private to this room: how attributes are made.
     pub(crate) builder: builder::Builder,
 }
@@ -214,48 +248,4 @@ pub enum Change {
     Delete,
     /// Anything may have happened (REPLACE, ON DUPLICATE KEY UPDATE).
     Any,
-}
-
-impl SourceTable {
-    /// Whether the committed image before the commit must be read: old item keys, old links and
-    /// cascades can be learnt only from it.
-    pub fn needs_old_image(&self, _change: &Change, _ruleset: &Ruleset) -> bool {
-        unimplemented!()
-    }
-}
-
-impl Ruleset {
-    /// Checks and compiles a contract against a catalog. `Err` holds every finding (errors and
-    /// warnings); `Ok` keeps the warnings in the ruleset.
-    pub fn compile(_contract_text: &str, _catalog: Catalog) -> Result<Ruleset, Vec<Finding>> {
-        unimplemented!()
-    }
-
-    pub fn entity(&self, id: EntityId) -> &Arc<Entity> {
-        &self.entities[id.0]
-    }
-}
-
-impl Entity {
-    /// Builds the item of one driving row. `children[i]` are the rows of `view.children[i]` that
-    /// belong to this driving row, in order, key columns included.
-    pub fn build(&self, _main: &Row, _children: &[Vec<Row>]) -> Result<Built, BuildError> {
-        unimplemented!()
-    }
-
-    /// The item key computed from the driving row's key alone, where `key_from_row_key`.
-    pub fn key_of(&self, _row_key: &[Cell]) -> Option<ItemKey> {
-        unimplemented!()
-    }
-
-    /// Only the item key of a driving row (as [`Entity::build`] would give), `None` where absent.
-    pub fn item_key(&self, _main: &Row) -> Option<ItemKey> {
-        unimplemented!()
-    }
-}
-
-pub(crate) mod builder {
-    //! Attribute recipes (the owner of this room replaces this stub).
-    #[derive(Debug)]
-    pub struct Builder;
 }
