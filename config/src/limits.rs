@@ -49,6 +49,57 @@ pub const STOP_MIRROR_SECONDS_MAX: u64 = 10;
 /// Seconds a first answer of MySQL or DynamoDB may take at start.
 pub const START_ANSWER_SECONDS_MAX: u64 = 15;
 
+/// Milliseconds that reading the committed image before a commit may take. The application waits
+/// for it while it holds row locks; beyond it the tables become owed sweeps.
+pub const OLD_IMAGE_READ_MS_MAX: u64 = 5_000;
+
+/// Rows that one transaction's old image may reach (cascades, driving rows of joins). Beyond it the
+/// tables are swept: the application waits while they are read.
+pub const OLD_IMAGE_ROWS_MAX: usize = 10_000;
+
+/// Driving keys that one transaction may expand to after its commit; beyond it a sweep is cheaper.
+pub const EXPANDED_KEYS_MAX: usize = 100_000;
+
+/// Expansions that read MySQL at the same time; bounds the control pool's connections.
+pub const EXPANSIONS_CONCURRENT: usize = 4;
+
+/// Keys in the refresh queue (about 200 bytes each) before new ones collapse to an owed sweep.
+pub const OWED_KEYS_MAX: usize = 1_000_000;
+
+/// Keys of one entity that a refresh reads with one view query.
+pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
+
+/// Batches of refreshes under way at the same time.
+pub const REFRESH_BATCHES_CONCURRENT: usize = 8;
+
+/// Items of one batch that are written at the same time.
+pub const REFRESH_WRITES_CONCURRENT: usize = 16;
+
+/// Lost races (failed conditions) of one refresh before it backs off.
+pub const REFRESH_CONFLICTS_MAX: usize = 16;
+
+/// First and longest wait in milliseconds before a refresh that met a passing fault is tried again.
+pub const REFRESH_RETRY_MS_MIN: u64 = 50;
+
+/// First and longest wait in milliseconds before a parked key whose cause may lie outside of the row
+/// (missing table, denied access, collision) is tried again.
+pub const PARKED_RETRY_MS_MIN: u64 = 30_000;
+
+/// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
+pub const TAGS_CACHED_MAX: usize = 100_000;
+
+/// Keys that a sweep reads from MySQL at once.
+pub const SWEEP_SCAN_KEYS: usize = 1_000;
+
+/// Refreshes that a sweep keeps waiting in the queue; live refreshes go first all the same.
+pub const SWEEP_REFRESHES_IN_FLIGHT: usize = 256;
+
+/// Milliseconds before a sweep that failed starts anew.
+pub const SWEEP_RETRY_MS: u64 = 5_000;
+
+/// Parked keys listed in one report.
+pub const PARKED_LISTED_MAX: usize = 1_000;
+
 /// Longest wait for a TCP (and TLS) connection to DynamoDB. Longer means the network is gone.
 pub const DYNAMODB_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -126,55 +177,19 @@ pub const CONTROL_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait of a control statement for a metadata lock (a DDL statement at work).
 pub const CONTROL_LOCK_WAIT_SECONDS: u32 = 10;
 
-/// Milliseconds that reading the committed image before a commit may take. The application waits
-/// for it while it holds row locks; beyond it the tables become owed sweeps.
-pub const OLD_IMAGE_READ_MS_MAX: u64 = 5_000;
+/// Bytes after which the journal begins a new segment. A segment is the unit of compaction: it is read at
+/// once, and appends wait while it is.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
 
-/// Rows that one transaction's old image may reach (cascades, driving rows of joins). Beyond it the
-/// tables are swept: the application waits while they are read.
-pub const OLD_IMAGE_ROWS_MAX: usize = 10_000;
+/// Most bytes of one journal record; a transaction's dirty keys stay far below.
+pub const JOURNAL_RECORD_BYTES_MAX: usize = 64 << 20;
 
-/// Driving keys that one transaction may expand to after its commit; beyond it a sweep is cheaper.
-pub const EXPANDED_KEYS_MAX: usize = 100_000;
+/// Most bytes of records that one write (and one sync) of the journal carries, beyond its first record.
+pub const JOURNAL_BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// Expansions that read MySQL at the same time; bounds the control pool's connections.
-pub const EXPANSIONS_CONCURRENT: usize = 4;
+/// Longest delay before removals are written when nothing else is: a crash within it brings finished
+/// records back, which costs a refresh each.
+pub const JOURNAL_REMOVAL_DELAY: Duration = Duration::from_millis(100);
 
-/// Keys in the refresh queue (about 200 bytes each) before new ones collapse to an owed sweep.
-pub const OWED_KEYS_MAX: usize = 1_000_000;
-
-/// Keys of one entity that a refresh reads with one view query.
-pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
-
-/// Batches of refreshes under way at the same time.
-pub const REFRESH_BATCHES_CONCURRENT: usize = 8;
-
-/// Items of one batch that are written at the same time.
-pub const REFRESH_WRITES_CONCURRENT: usize = 16;
-
-/// Lost races (failed conditions) of one refresh before it backs off.
-pub const REFRESH_CONFLICTS_MAX: usize = 16;
-
-/// First and longest wait in milliseconds before a refresh that met a passing fault is tried again.
-pub const REFRESH_RETRY_MS_MIN: u64 = 50;
-pub const REFRESH_RETRY_MS_MAX: u64 = 5_000;
-
-/// First and longest wait in milliseconds before a parked key whose cause may lie outside of the row
-/// (missing table, denied access, collision) is tried again.
-pub const PARKED_RETRY_MS_MIN: u64 = 30_000;
-pub const PARKED_RETRY_MS_MAX: u64 = 600_000;
-
-/// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
-pub const TAGS_CACHED_MAX: usize = 100_000;
-
-/// Keys that a sweep reads from MySQL at once.
-pub const SWEEP_SCAN_KEYS: usize = 1_000;
-
-/// Refreshes that a sweep keeps waiting in the queue; live refreshes go first all the same.
-pub const SWEEP_REFRESHES_IN_FLIGHT: usize = 256;
-
-/// Milliseconds before a sweep that failed starts anew.
-pub const SWEEP_RETRY_MS: u64 = 5_000;
-
-/// Parked keys listed in one report.
-pub const PARKED_LISTED_MAX: usize = 1_000;
+/// Pause before removals are tried again after the disk refused them.
+pub const JOURNAL_RETRY_DELAY: Duration = Duration::from_secs(1);

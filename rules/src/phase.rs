@@ -63,9 +63,7 @@ impl fmt::Display for Phase {
 
 /// A name that is no phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a phase; use mysql-only, dual-write, dual-read, dynamodb-primary or dynamodb-only"
-)]
+#[error("`{0}` is not a phase; use mysql-only, dual-write, dual-read, dynamodb-primary or dynamodb-only")]
 pub struct UnknownPhase(pub String);
 
 impl FromStr for Phase {
@@ -90,25 +88,31 @@ impl PhaseMap {
     }
 }
 
-/// Why a table may not go from one phase to another.
+/// A change of phase that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PhaseStepRefused {
-    #[error("from `{from}` the next phase is `{next}`; `{to}` would jump over it")]
-    Jump { from: Phase, next: Phase, to: Phase },
-    #[error("MySQL lacks the writes of `dynamodb-only`, so there is no way back to `{to}`")]
-    NoWayBack { to: Phase },
+pub enum TransitionRefused {
+    #[error("from {from} to {to} jumps over {next}; set {next} first")]
+    Jump { from: Phase, to: Phase, next: Phase },
+    #[error("dynamodb-only has no way back: MySQL no longer has the rows")]
+    NoWayBack,
 }
 
-/// Forward only to the neighbour, because sidecars change one after the other and only neighbouring
-/// phases agree on where data is. Back always, but not from `dynamodb-only`.
-pub fn change_allowed(from: Phase, to: Phase) -> Result<(), PhaseStepRefused> {
-    if from == Phase::DynamodbOnly && to < from {
-        return Err(PhaseStepRefused::NoWayBack { to });
+impl Phase {
+    /// The phase after this one.
+    pub fn next(self) -> Option<Phase> {
+        Phase::ALL.into_iter().find(|phase| *phase > self)
     }
-    let next = Phase::ALL.into_iter().find(|phase| *phase > from);
-    match next {
-        Some(next) if to > next => Err(PhaseStepRefused::Jump { from, next, to }),
-        _ => Ok(()),
+
+    /// Whether a table may go from this phase to another: forward to the neighbour only, so that
+    /// sidecars that have not yet changed are compatible; back from any phase but the last.
+    pub fn check_transition(self, to: Phase) -> Result<(), TransitionRefused> {
+        match self.next() {
+            _ if to == self => Ok(()),
+            None => Err(TransitionRefused::NoWayBack),
+            Some(_) if to < self => Ok(()),
+            Some(next) if to == next => Ok(()),
+            Some(next) => Err(TransitionRefused::Jump { from: self, to, next }),
+        }
     }
 }
 
@@ -117,17 +121,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forward_goes_only_to_the_neighbour() {
-        for (index, from) in Phase::ALL.into_iter().enumerate() {
-            for (target, to) in Phase::ALL.into_iter().enumerate().skip(index) {
-                assert_eq!(change_allowed(from, to).is_ok(), target <= index + 1, "{from} {to}");
+    fn only_the_neighbour_is_reached_forward_and_any_phase_backward() {
+        for from in Phase::ALL {
+            for to in Phase::ALL {
+                let (a, b) = (from as usize, to as usize);
+                let allowed = b == a || b == a + 1 || (b < a && from != Phase::DynamodbOnly);
+                assert_eq!(from.check_transition(to).is_ok(), allowed, "{from} -> {to}");
             }
         }
     }
 
     #[test]
-    fn back_is_allowed_except_from_dynamodb_only() {
-        assert!(change_allowed(Phase::DynamodbPrimary, Phase::MysqlOnly).is_ok());
-        assert!(change_allowed(Phase::DynamodbOnly, Phase::DynamodbPrimary).is_err());
+    fn names_are_read_back() {
+        for phase in Phase::ALL {
+            assert_eq!(phase.name().parse(), Ok(phase));
+        }
+        assert!("dual".parse::<Phase>().is_err());
+    }
+
+    #[test]
+    fn a_table_without_an_entry_has_the_default_phase() {
+        let mut phases = PhaseMap::default();
+        assert!(phases.all_mysql_only());
+        phases.tables.insert("users".into(), Phase::DualWrite);
+        assert_eq!(phases.of("users"), Phase::DualWrite);
+        assert_eq!(phases.of("orders"), Phase::MysqlOnly);
+        assert!(!phases.all_mysql_only());
     }
 }

@@ -40,7 +40,7 @@ impl Existing {
 pub enum RowImage {
     /// No row, or a row that has no item.
     Gone,
-    /// `tag`: the tag known for this item key before the read began, if one was.
+    /// `tag`: the tag of this row's item there, if it was known before the read began.
     Present { key: ItemKey, tag: Option<String> },
     /// The row has an item, but it cannot be written.
     Unbuildable { reason: String },
@@ -71,7 +71,8 @@ pub enum Event {
 pub enum Step {
     /// Read the committed driving row through the view query.
     ReadRow,
-    /// The same read, after a put created an item: the row may have gone since.
+    /// The same read, after a put created an item or took one over: the row may have gone since,
+    /// and whoever saw it go found no item of ours to delete.
     RereadAfterCreate,
     /// Put the item built from the last read.
     Put {
@@ -111,7 +112,7 @@ pub enum ParkReason {
 ///            v                                                             |
 ///   --> Reading --present--> Putting --done, replaced--> Deleting (other item keys) --> Ended
 ///        |  ^                 |   |                        ^
-///        |  +-- Rereading <---+   +-- held by another row --> Checking --holds--> Ended (parked)
+///        |  +-- Rereading <---+   +-- held by another row --> Checking --holds--> Deleting, then parked
 ///        |      (created)                                        +-- does not --> Reading
 ///        +--gone--> Deleting (every item key it may have had) --> Ended
 /// ```
@@ -126,34 +127,55 @@ pub struct Refresh {
     own_key: Option<ItemKey>,
     /// Item keys under which an item of this row may stand.
     candidates: BTreeSet<ItemKey>,
-    known: BTreeMap<ItemKey, Condition>,
+    known: BTreeMap<ItemKey, Known>,
+    /// Another row has the item key. The items under other keys still go before the row is parked.
+    blocked: Option<ParkReason>,
     state: State,
+}
+
+/// What stands at an item key, as far as we know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Known {
+    condition: Condition,
+    /// It is this row's item, so that a delete may rest on the condition. A put may rest on another
+    /// row's tag once that row is known to have left.
+    ours: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State {
     Reading { created: Option<ItemKey> },
-    Putting { key: ItemKey, expect: Condition },
+    /// `anew`: no item of ours stands there, so whoever moves or deletes the row finds nothing to
+    /// delete; the row must be looked at again afterwards.
+    Putting { key: ItemKey, anew: bool },
     Deleting { key: ItemKey, left: Vec<ItemKey> },
     Checking { key: ItemKey, existing: Existing },
     Ended,
 }
 
 impl Refresh {
-    /// `stale`: item keys the row had before; `tags`: tags known now, before the first read.
+    /// `stale`: item keys the row had before; `tags`: tags of this row's own items known now, before
+    /// the first read.
     pub fn new(
         me: Owner,
         own_key: Option<ItemKey>,
         stale: BTreeSet<ItemKey>,
         tags: BTreeMap<ItemKey, String>,
     ) -> Refresh {
-        let known = tags.into_iter().map(|(key, tag)| (key, Condition::Tag(tag))).collect();
+        let ours = |tag| Known { condition: Condition::Tag(tag), ours: true };
+        let known = tags.into_iter().map(|(key, tag)| (key, ours(tag))).collect();
         let state = State::Reading { created: None };
-        Refresh { me, own_key, candidates: stale, known, state }
+        Refresh { me, own_key, candidates: stale, known, blocked: None, state }
     }
 
     pub fn me(&self) -> &Owner {
         &self.me
+    }
+
+    /// Item keys under which this row's items may stand. A refresh that is broken off hands them to
+    /// the next one: a write whose answer was lost may have passed.
+    pub fn candidates(&self) -> &BTreeSet<ItemKey> {
+        &self.candidates
     }
 
     /// The first step.
@@ -167,11 +189,11 @@ impl Refresh {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Reading { created }, Event::Row(image)) => self.row_read(created, image),
-            (State::Putting { key, expect }, Event::PutDone { tag }) => {
-                self.put_done(key, expect, tag)
+            (State::Putting { key, anew }, Event::PutDone { tag }) => {
+                self.put_done(key, anew, tag)
             }
-            (State::Putting { key, expect }, Event::PutConflict { tag, existing }) => {
-                self.put_conflict(key, expect, tag, existing)
+            (State::Putting { key, anew }, Event::PutConflict { tag, existing }) => {
+                self.put_conflict(key, anew, tag, existing)
             }
             (State::Deleting { key, left }, Event::DeleteDone) => {
                 self.forget(&key);
@@ -182,10 +204,11 @@ impl Refresh {
             }
             (State::Checking { key, existing }, Event::OwnerHolds(true)) => {
                 let holder = existing.owner.unwrap_or_else(|| self.me.clone());
-                Step::Park { reason: ParkReason::Collision { key, holder } }
+                self.blocked = Some(ParkReason::Collision { key: key.clone(), holder });
+                self.delete_others(&key)
             }
             (State::Checking { key, existing }, Event::OwnerHolds(false)) => {
-                self.learn(key, existing.condition())
+                self.learn(key, existing.condition(), false)
             }
             _ => self.read(),
         }
@@ -206,18 +229,21 @@ impl Refresh {
                     return self.delete_others(&key);
                 }
                 if let Some(tag) = tag {
-                    self.known.entry(key.clone()).or_insert(Condition::Tag(tag));
+                    let known = Known { condition: Condition::Tag(tag), ours: true };
+                    self.known.entry(key.clone()).or_insert(known);
                 }
-                let expect = self.known.get(&key).cloned().unwrap_or(Condition::Absent);
-                self.state = State::Putting { key: key.clone(), expect: expect.clone() };
+                let known = self.known.get(&key);
+                let expect = known.map_or(Condition::Absent, |known| known.condition.clone());
+                let anew = expect == Condition::Absent || known.is_some_and(|known| !known.ours);
+                self.state = State::Putting { key: key.clone(), anew };
                 Step::Put { key, expect }
             }
         }
     }
 
-    fn put_done(&mut self, key: ItemKey, expect: Condition, tag: String) -> Step {
-        self.known.insert(key.clone(), Condition::Tag(tag));
-        if expect == Condition::Absent {
+    fn put_done(&mut self, key: ItemKey, anew: bool, tag: String) -> Step {
+        self.known.insert(key.clone(), Known { condition: Condition::Tag(tag), ours: true });
+        if anew {
             self.state = State::Reading { created: Some(key) };
             return Step::RereadAfterCreate;
         }
@@ -227,14 +253,14 @@ impl Refresh {
     fn put_conflict(
         &mut self,
         key: ItemKey,
-        expect: Condition,
+        anew: bool,
         tag: String,
         existing: Option<Existing>,
     ) -> Step {
-        let Some(existing) = existing else { return self.learn(key, Condition::Absent) };
+        let Some(existing) = existing else { return self.learn(key, Condition::Absent, true) };
         if existing.tag.as_ref() == Some(&tag) {
             // The answer to our own write was lost, and the client library sent it again.
-            return self.put_done(key, expect, tag);
+            return self.put_done(key, anew, tag);
         }
         match &existing.owner {
             Some(owner) if *owner != self.me => {
@@ -242,7 +268,10 @@ impl Refresh {
                 self.state = State::Checking { key, existing };
                 step
             }
-            _ => self.learn(key, existing.condition()),
+            owner => {
+                let ours = owner.is_some() || self.own_key.as_ref() == Some(&key);
+                self.learn(key, existing.condition(), ours)
+            }
         }
     }
 
@@ -258,7 +287,7 @@ impl Refresh {
             None => self.own_key.as_ref() == Some(&key),
         });
         match existing {
-            Some(existing) if ours => self.learn(key, existing.condition()),
+            Some(existing) if ours => self.learn(key, existing.condition(), true),
             _ => {
                 self.forget(&key);
                 self.delete_next(left)
@@ -271,15 +300,18 @@ impl Refresh {
     }
 
     fn delete_next(&mut self, mut left: Vec<ItemKey>) -> Step {
-        let Some(key) = left.pop() else { return Step::Done };
-        let expect = self.known.get(&key).cloned().unwrap_or(Condition::Absent);
+        let Some(key) = left.pop() else {
+            return self.blocked.take().map_or(Step::Done, |reason| Step::Park { reason });
+        };
+        let known = self.known.get(&key).filter(|known| known.ours);
+        let expect = known.map_or(Condition::Absent, |known| known.condition.clone());
         self.state = State::Deleting { key: key.clone(), left };
         Step::Delete { key, expect }
     }
 
     /// A new condition is of use only for what is read after it was learnt.
-    fn learn(&mut self, key: ItemKey, condition: Condition) -> Step {
-        self.known.insert(key, condition);
+    fn learn(&mut self, key: ItemKey, condition: Condition, ours: bool) -> Step {
+        self.known.insert(key, Known { condition, ours });
         self.read()
     }
 
@@ -289,7 +321,11 @@ impl Refresh {
     }
 
     fn read(&mut self) -> Step {
+        self.blocked = None;
         self.state = State::Reading { created: None };
         Step::ReadRow
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,6 @@
-//! System tests on real engines, and what they share.
+//! System tests of Segue on real engines: the harness that starts them, the random workload, the oracle.
 //! Never here: product code.
 
 pub mod harness;
+pub mod stage;
+pub mod workload;

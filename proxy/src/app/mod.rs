@@ -27,6 +27,7 @@ pub use stop::StopReport;
 use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
+use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
 use crate::mirror::Mirror;
 use crate::mysql::control::Control;
@@ -166,11 +167,12 @@ async fn run(
 fn session_shared(
     live: &Arc<Live>,
     metrics: &Arc<Metrics>,
-    _mirror: &Mirror,
+    mirror: &Mirror,
     upstream: Upstream,
     tls: TlsAcceptor,
 ) -> Arc<SessionShared> {
-    Arc::new(SessionShared::new(live.clone(), metrics.clone(), upstream, tls))
+    let ledger = Some(Arc::new(mirror.clone()) as Arc<dyn Ledger>);
+    Arc::new(SessionShared::new(live.clone(), ledger, metrics.clone(), upstream, tls))
 }
 
 /// Starts what works off owed sweeps.

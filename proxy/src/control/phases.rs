@@ -7,7 +7,7 @@ use std::sync::Arc;
 use segue_config::phases;
 use segue_config::{SettingError, nearest};
 use segue_rules::entity::Ruleset;
-use segue_rules::phase::{Phase, PhaseMap, PhaseStepRefused, change_allowed};
+use segue_rules::phase::{Phase, PhaseMap, TransitionRefused};
 use segue_rules::value::TableName;
 use tokio::sync::Mutex;
 
@@ -42,7 +42,7 @@ pub enum PhaseChangeRefused {
     #[error("{0}")]
     NotServed(String),
     #[error("table `{table}`: {step}")]
-    Step { table: String, step: PhaseStepRefused },
+    Step { table: String, step: TransitionRefused },
     #[error("{path}: {reason}")]
     File { path: String, reason: String },
     #[error("{} fault(s): {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -248,7 +248,8 @@ pub fn check_change(
 /// Every table's step must be allowed.
 fn allowed(old: &PhaseMap, new: &PhaseMap, known: &[TableName]) -> Result<(), PhaseChangeRefused> {
     for table in known {
-        change_allowed(old.of(table), new.of(table))
+        old.of(table)
+            .check_transition(new.of(table))
             .map_err(|step| PhaseChangeRefused::Step { table: table.to_string(), step })?;
     }
     Ok(())

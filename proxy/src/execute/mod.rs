@@ -1,1 +1,204 @@
-//! (room owner writes this header)
+//! Carries out statements: relays them to MySQL, and learns and owes what they make dirty.
+//! Never here: planning (see `segue-rules`), accepting clients, refreshing items.
+//!
+//! Known limits of statements that run wrapped in a transaction of Segue's own (only autocommitted
+//! writes whose keys or old rows have to be read first):
+//! - `ROW_COUNT()`, `FOUND_ROWS()` and `GET DIAGNOSTICS` straight after one see Segue's COMMIT.
+//!   `SHOW WARNINGS` is answered with the statement's own warnings.
+//! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
+
+pub mod command;
+pub mod failure;
+pub mod ledger;
+pub mod planner;
+pub mod prepared;
+mod query;
+mod relay;
+pub mod rewrite;
+pub mod state;
+mod statement;
+mod transaction;
+mod wrapped;
+mod write;
+
+pub use self::relay::duplex;
+
+use std::sync::Arc;
+
+use segue_config::limits;
+use segue_rules::txn::{DirtyEntry, TransactionWrites};
+
+use self::failure::SessionError;
+use self::ledger::{Debt, Ledger};
+use self::planner::{PlanCache, Scope};
+use self::prepared::PreparedStatements;
+use self::rewrite::Part;
+use self::state::{SETTINGS_QUERY, SessionState};
+use crate::telemetry::Metrics;
+use crate::wire::capability::Capabilities;
+use crate::wire::channel::Channel;
+use crate::wire::command::AnswerShape;
+use crate::wire::scan::{Scanner, Seen};
+use crate::wire::status::MORE_RESULTS_EXISTS;
+
+/// Both legs of a connection.
+pub struct Legs<'a> {
+    pub client: &'a mut Channel,
+    pub server: &'a mut Channel,
+}
+
+/// What all connections share.
+pub struct Execution {
+    /// `None`: nothing is ever captured.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    pub plans: PlanCache,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A client that is logged in, its connection to MySQL, and what is known of its session.
+pub struct Connection {
+    pub client: Channel,
+    pub server: Channel,
+    pub capabilities: Capabilities,
+    pub state: SessionState,
+    pub prepared: PreparedStatements,
+    writes: TransactionWrites,
+    /// Answer to a SHOW WARNINGS that follows a wrapped statement.
+    warnings: Option<Vec<u8>>,
+    /// A mapped table's definition may have changed; the session passes it on.
+    pub definition_changed: bool,
+    shared: Arc<Execution>,
+}
+
+/// Where the answers of one command go.
+#[derive(Clone, Copy, Debug)]
+struct Reply {
+    /// Sequence id of the next packet to the client.
+    sequence: u8,
+    /// Another statement of the same command follows.
+    more: bool,
+    /// The command has several statements, sent one by one.
+    split: bool,
+}
+
+impl Reply {
+    const WHOLE: Reply = Reply { sequence: 1, more: false, split: false };
+
+    fn part(self) -> Part {
+        let set = if self.more { MORE_RESULTS_EXISTS } else { 0 };
+        Part { sequence: self.sequence, set, clear: 0 }
+    }
+}
+
+impl Connection {
+    pub fn new(
+        client: Channel,
+        server: Channel,
+        capabilities: Capabilities,
+        state: SessionState,
+        shared: Arc<Execution>,
+    ) -> Self {
+        Connection {
+            client,
+            server,
+            capabilities,
+            state,
+            prepared: PreparedStatements::default(),
+            writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
+            warnings: None,
+            definition_changed: false,
+            shared,
+        }
+    }
+
+    pub fn legs(&mut self) -> Legs<'_> {
+        Legs { client: &mut self.client, server: &mut self.server }
+    }
+
+    /// No transaction is open and nothing waits to be owed.
+    pub fn is_idle(&self) -> bool {
+        !self.state.in_transaction() && self.writes.is_empty()
+    }
+
+    /// The server has rolled back and forgotten the session (COM_RESET_CONNECTION, COM_CHANGE_USER).
+    pub fn forget_session(&mut self) {
+        self.writes.clear();
+        self.prepared.clear();
+        self.warnings = None;
+        self.state.settings = None;
+    }
+
+    /// Streams an answer to the client as it comes and remembers its status.
+    pub async fn relay_answer(&mut self, shape: AnswerShape) -> Result<Seen, SessionError> {
+        let mut scanner = Scanner::new(shape, self.capabilities);
+        self.legs().answer(&mut scanner).await?;
+        self.note(scanner.seen);
+        Ok(scanner.seen)
+    }
+
+    /// Sends a command's frames to MySQL and delivers the answer.
+    async fn exchange(&mut self, frames: &[u8], reply: &mut Reply) -> Result<Seen, SessionError> {
+        self.server.send(frames).await.map_err(failure::server_io)?;
+        if !reply.split {
+            return self.relay_answer(AnswerShape::Results).await;
+        }
+        let mut scanner = Scanner::new(AnswerShape::Results, self.capabilities);
+        let part = reply.part();
+        reply.sequence = self.legs().part(&mut scanner, part).await?;
+        self.note(scanner.seen);
+        Ok(scanner.seen)
+    }
+
+    fn note(&mut self, seen: Seen) {
+        if let Some(status) = seen.status {
+            self.state.status = status;
+            self.state.status_is_stale = false;
+        }
+        self.state.status_is_stale |= seen.error.is_some();
+    }
+
+    /// After a command: owes what has been committed without anybody seeing it.
+    pub async fn settle(&mut self, scope: &Scope) {
+        self.settle_late(scope).await;
+    }
+
+    /// Asks the server for settings that text depends on, if they are not known. Only called where the
+    /// application's next statement overwrites the diagnostics anyway.
+    async fn learn_settings(&mut self) -> Result<(), SessionError> {
+        if self.state.settings.is_some() {
+            return Ok(());
+        }
+        let capabilities = self.capabilities;
+        let answer = self.legs().own(SETTINGS_QUERY, capabilities).await?;
+        self.note(answer.seen);
+        if let Some(row) = answer.rows.first() {
+            self.state.learn(row);
+        }
+        Ok(())
+    }
+
+    /// An ERR packet carries no flags. Asks for them where a transaction may have ended by it.
+    async fn learn_status(&mut self) -> Result<(), SessionError> {
+        if !self.state.status_is_stale {
+            return Ok(());
+        }
+        let capabilities = self.capabilities;
+        let answer = self.legs().own("DO 0", capabilities).await?;
+        self.note(answer.seen);
+        self.state.status_is_stale = false;
+        Ok(())
+    }
+
+    /// Journals entries before something that may commit them is forwarded.
+    async fn owe(&self, scope: &Scope, entries: Vec<DirtyEntry>) -> Option<Box<dyn Debt>> {
+        let ledger = self.shared.ledger.as_ref()?;
+        if entries.is_empty() {
+            return None;
+        }
+        Some(ledger.owe(scope.ruleset.clone(), entries).await)
+    }
+
+    fn count(&self, table: &str, outcome: &str) {
+        self.shared.metrics.statements.with_label_values(&[table, outcome]).inc();
+    }
+}

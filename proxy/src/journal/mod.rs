@@ -1,10 +1,27 @@
 //! Owed work on disk: an append-only, checksummed log with group commit and compaction.
 //! Never here: what a record means.
+//!
+//! A folder of numbered segments. Records are put into the newest one; a removal is a record of its own.
+//! The oldest segment goes when nothing in it is live; where dead bytes dominate, its live records are
+//! first put again into the newest. Segments go oldest first only: so a removal never outlives, and never
+//! dies before, the record it removes. One thread owns the files.
+
+mod record;
+mod recovery;
+mod segment;
+mod shared;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::telemetry::Metrics;
+use shared::{Owner, Shared};
 
 /// Identity of a live record; unique while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +42,7 @@ pub struct JournalOptions {
     pub bytes_max: u64,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
     #[error("journal {path}: {reason}")]
     Io { path: String, reason: String },
@@ -40,38 +57,62 @@ pub enum JournalError {
 pub struct Recovery {
     /// Live records in append order.
     pub records: Vec<(RecordId, Vec<u8>)>,
-    /// Bytes skipped because a record was damaged (not a torn tail): the caller owes sweeps.
+    /// Bytes skipped because a record was damaged (not a torn tail): the caller owes sweeps. They are
+    /// reported at every opening until their segment is gone.
     pub damaged_bytes: u64,
     /// A torn last record was cut off (normal after a crash).
     pub torn_tail: bool,
 }
 
-/// The journal. Cheap to clone.
+/// The journal. Cheap to clone. The files are closed after [`Journal::close`], or when the last clone
+/// is dropped (then without waiting for it).
 #[derive(Clone)]
-pub struct Journal {}
+pub struct Journal {
+    owner: Arc<Owner>,
+}
 
 impl Journal {
     /// Opens or creates the journal folder, locks it against other processes, reads what is live.
     pub async fn open(
-        _folder: &Path,
-        _options: JournalOptions,
-        _metrics: Arc<Metrics>,
+        folder: &Path,
+        options: JournalOptions,
+        metrics: Arc<Metrics>,
     ) -> Result<(Journal, Recovery), JournalError> {
-        unimplemented!()
+        let shared = Arc::new(Shared::new(folder, options.bytes_max));
+        let (opened, recovery) = oneshot::channel();
+        let thread_shared = Arc::clone(&shared);
+        let folder = folder.to_owned();
+        std::thread::Builder::new()
+            .name("segue-journal".into())
+            .spawn(move || writer::run(&folder, &options, metrics, &thread_shared, opened))
+            .map_err(|error| shared.io_error(&error))?;
+        let recovery = recovery.await.map_err(|_| shared.closed_error())??;
+        Ok((Journal { owner: Arc::new(Owner { shared }) }, recovery))
     }
 
-    /// Appends a record; returns once it is as durable as the setting says.
-    pub async fn append(&self, _record: Vec<u8>) -> Result<RecordId, JournalError> {
-        unimplemented!()
+    /// Appends a record; returns once it is as durable as the setting says. Where the future is dropped
+    /// before, the record may be written nevertheless; it is then live until the next opening.
+    pub async fn append(&self, record: Vec<u8>) -> Result<RecordId, JournalError> {
+        let shared = &self.owner.shared;
+        let written = shared.enqueue(record)?;
+        written.await.map_err(|_| shared.closed_error())?
     }
 
     /// Marks a record done. Written lazily: a crash may bring the record back, never lose one.
-    pub fn remove(&self, _id: RecordId) {
-        unimplemented!()
+    pub fn remove(&self, id: RecordId) {
+        self.owner.shared.remove(id);
     }
 
-    /// Writes and syncs everything pending, then closes.
+    /// Bytes of the records that are live.
+    pub fn live_bytes(&self) -> u64 {
+        self.owner.shared.live_bytes()
+    }
+
+    /// Writes and syncs everything pending, then closes. Later appends fail.
     pub async fn close(&self) -> Result<(), JournalError> {
-        unimplemented!()
+        match self.owner.shared.begin_close(true) {
+            Some(closed) => closed.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! The dispatcher of refreshes, and what follows from how each of them ended.
 //! Never here: the steps of a refresh.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use segue_config::limits;
+use segue_rules::value::ItemKey;
 use tokio::sync::Semaphore;
 
 use super::ledger::Ending;
 use super::parts::{Shared, State};
 use super::queue::{RefreshEnd, Target, Waiter};
-use super::run::{Outcome, ParkKind, back_off, run_batch};
+use super::run::{Ended, Outcome, ParkKind, back_off, run_batch};
 
 /// Longest sleep of the dispatcher; it is woken by work, so this is only a backstop.
 const IDLE_WAIT: Duration = Duration::from_secs(60);
@@ -43,7 +45,7 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
         };
         let worker = shared.clone();
         shared.spawn(async move {
-            run_batch(&worker, batch, |target, outcome| settle(&worker, target, outcome)).await;
+            run_batch(&worker, batch, |target, ended| settle(&worker, target, ended)).await;
             drop(permit);
         });
     }
@@ -61,7 +63,7 @@ fn wake(shared: &Shared, state: &mut State) {
 }
 
 /// Books the end of one key's run.
-fn settle(shared: &Shared, target: &Target, outcome: Outcome) {
+fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
     match outcome {
         Outcome::Done => finish(shared, target, Ending::Applied),
         Outcome::Unmapped => {
@@ -70,7 +72,7 @@ fn settle(shared: &Shared, target: &Target, outcome: Outcome) {
         }
         Outcome::Respelled(key) => {
             let mut state = shared.state.lock();
-            for entry in state.queue.respell(target, key) {
+            for entry in state.queue.respell(target, key, candidates) {
                 state.ledger.set_parked(entry, false);
             }
         }
@@ -79,11 +81,11 @@ fn settle(shared: &Shared, target: &Target, outcome: Outcome) {
             let attempts = state.queue.attempts(target);
             let wait =
                 back_off(attempts, limits::REFRESH_RETRY_MS_MIN, limits::REFRESH_RETRY_MS_MAX);
-            state.queue.retry(target, shared.now() + wait);
+            state.queue.retry(target, candidates, shared.now() + wait);
             drop(state);
             tracing::debug!(entity = %target.entity, attempts, %reason, "a refresh is tried again");
         }
-        Outcome::Park { reason, kind } => park(shared, target, reason, kind),
+        Outcome::Park { reason, kind } => park(shared, target, candidates, reason, kind),
     }
     shared.work.notify_one();
     shared.progress.notify_waiters();
@@ -114,8 +116,14 @@ fn finish(shared: &Shared, target: &Target, last: Ending) {
     shared.close(closed);
 }
 
-fn park(shared: &Shared, target: &Target, reason: String, kind: ParkKind) {
-    let callers = {
+fn park(
+    shared: &Shared,
+    target: &Target,
+    candidates: BTreeSet<ItemKey>,
+    reason: String,
+    kind: ParkKind,
+) {
+    let (callers, owed) = {
         let mut state = shared.state.lock();
         let now = shared.now();
         let due = match kind {
@@ -131,21 +139,21 @@ fn park(shared: &Shared, target: &Target, reason: String, kind: ParkKind) {
                 )
             }
         };
-        let (callers, entries) = state.queue.park(target, reason.clone(), now, due);
+        let (callers, entries) = state.queue.park(target, candidates, reason.clone(), now, due);
         for &entry in &entries {
             state.ledger.set_parked(entry, true);
         }
         if !entries.is_empty() {
             shared.set_gauges(&state);
         }
-        callers
+        (callers, !entries.is_empty())
     };
     // The reason may name a row's key: it is for the report, never for the log.
     tracing::warn!(entity = %target.entity, kind = ?kind, "a key is parked");
     for caller in callers {
         let _ = caller.send(match kind {
             ParkKind::Refused => RefreshEnd::Refused(reason.clone()),
-            ParkKind::Row | ParkKind::Collision => RefreshEnd::Parked(reason.clone()),
+            ParkKind::Row | ParkKind::Collision => RefreshEnd::Parked { owed },
         });
     }
 }

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
-use segue_rules::refresh::{Condition, Event, Owner, ParkReason, Refresh, RowImage, Step};
+use segue_rules::refresh::{Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step};
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
@@ -18,6 +18,9 @@ use super::queue::Target;
 use super::tags::Moment;
 use crate::dynamo::{Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
+
+/// A run's end, with the item keys under which items of the row may stand.
+pub(crate) type Ended = (Outcome, BTreeSet<ItemKey>);
 
 /// How one run of one key ended.
 #[derive(Debug)]
@@ -83,13 +86,14 @@ struct Run<'a> {
     entity: &'a Entity,
     table: &'a DynamoTable,
     target: &'a Target,
+    me: Owner,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
 pub(crate) async fn run_batch(
     shared: &Arc<Shared>,
     batch: Vec<(Target, BTreeSet<ItemKey>)>,
-    settle: impl Fn(&Target, Outcome),
+    settle: impl Fn(&Target, Ended),
 ) {
     let ruleset = shared.ruleset();
     let Some((first, _)) = batch.first() else { return };
@@ -98,12 +102,12 @@ pub(crate) async fn run_batch(
         .as_ref()
         .and_then(|entity| ruleset.tables.iter().find(|table| table.name == entity.dynamo_table));
     let (Some(entity), Some(table)) = (&entity, table) else {
-        batch.iter().for_each(|(target, _)| settle(target, Outcome::Unmapped));
+        batch.iter().for_each(|(target, _)| settle(target, (Outcome::Unmapped, BTreeSet::new())));
         return;
     };
     let (batch, moved): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|(target, _)| target.table == entity.source);
-    moved.iter().for_each(|(target, _)| settle(target, Outcome::Unmapped));
+    moved.iter().for_each(|(target, _)| settle(target, (Outcome::Unmapped, BTreeSet::new())));
     // Everything that conditions will rest on is looked up before MySQL is read.
     let moment = shared.tags.now();
     let machines: Vec<_> = batch
@@ -121,7 +125,7 @@ pub(crate) async fn run_batch(
                 ControlError::Transient(reason) => Outcome::Retry(reason.clone()),
                 ControlError::Rejected(reason) => refused(reason.clone()),
             };
-            machines.iter().for_each(|(target, _)| settle(target, outcome(&error)));
+            machines.iter().for_each(|(target, _)| settle(target, (outcome(&error), BTreeSet::new())));
             return;
         }
     };
@@ -131,19 +135,20 @@ pub(crate) async fn run_batch(
     // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
     let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
     let respelled = rows.keys().any(|key| !asked.contains(key));
-    let runs = machines.into_iter().map(|(target, machine)| {
+    let runs = machines.into_iter().map(|(target, mut machine)| {
         let found = rows.remove(&target.key);
         let (ruleset, settle) = (&ruleset, &settle);
         async move {
-            let run = Run { shared, ruleset, entity, table, target: &target };
+            let me = machine.me().clone();
+            let run = Run { shared, ruleset, entity, table, target: &target, me };
             let first = match found {
                 None if respelled => None,
                 found => Some(run.image(found, moment)),
             };
-            let outcome = match run.go(machine, first).await {
+            let outcome = match run.go(&mut machine, first).await {
                 Ok(outcome) | Err(outcome) => outcome,
             };
-            settle(&target, outcome);
+            settle(&target, (outcome, machine.candidates().clone()));
         }
     });
     futures_util::stream::iter(runs)
@@ -164,13 +169,13 @@ fn machine(
     let tags = stale
         .iter()
         .chain(&own_key)
-        .filter_map(|key| Some((key.clone(), shared.tags.known_at(key, moment)?)))
+        .filter_map(|key| Some((key.clone(), shared.tags.known_at(key, &owner, moment)?)))
         .collect();
     Refresh::new(owner, own_key, stale, tags)
 }
 
 impl Run<'_> {
-    async fn go(&self, mut machine: Refresh, first: Option<Read>) -> Result<Outcome, Outcome> {
+    async fn go(&self, machine: &mut Refresh, first: Option<Read>) -> Result<Outcome, Outcome> {
         let mut read = match first {
             Some(read) => read,
             None => self.read().await?,
@@ -196,7 +201,7 @@ impl Run<'_> {
                 }
                 Step::Put { key, expect } => {
                     let item = read.item.clone().unwrap_or_default();
-                    self.put(machine.me(), &key, item, expect).await?
+                    self.put(&key, item, expect).await?
                 }
                 Step::Delete { key, expect } => self.delete(&key, expect).await?,
                 Step::CheckOwner { owner, key } => {
@@ -226,7 +231,7 @@ impl Run<'_> {
         }
         match self.entity.build(&row.main, &row.children) {
             Ok(built) => {
-                let tag = self.shared.tags.known_at(&built.key, moment);
+                let tag = self.shared.tags.known_at(&built.key, &self.me, moment);
                 let image = RowImage::Present { key: built.key, tag };
                 Read { image, item: Some(built.item), respelled: None }
             }
@@ -240,25 +245,24 @@ impl Run<'_> {
 
     async fn put(
         &self,
-        me: &Owner,
         key: &ItemKey,
         mut item: Item,
         expect: Condition,
     ) -> Result<Event, Outcome> {
         let tag = uuid::Uuid::new_v4().to_string();
-        let map = bookkeeping::stamp(me, &tag, &self.ruleset.fingerprint, SystemTime::now());
+        let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
         item.insert(BOOKKEEPING.to_owned(), map);
         let mut expect = expected(expect);
         loop {
             match self.shared.store.put(self.table, &item, &expect).await? {
                 WriteOutcome::Done => {
-                    self.shared.tags.learn(key, &tag);
+                    self.shared.tags.learn(key, &self.me, &tag);
                     self.count("written");
                     return Ok(Event::PutDone { tag });
                 }
                 WriteOutcome::Conflict { existing } => {
                     let existing = existing.as_ref().map(bookkeeping::read);
-                    self.learn(key, existing.as_ref().and_then(|item| item.tag.as_deref()));
+                    self.learn(key, existing.as_ref());
                     if self.shared.faults.ignore_conditions {
                         expect = match existing {
                             None => Expect::Absent,
@@ -284,15 +288,15 @@ impl Run<'_> {
             }
             WriteOutcome::Conflict { existing } => {
                 let existing = existing.as_ref().map(bookkeeping::read);
-                self.learn(key, existing.as_ref().and_then(|item| item.tag.as_deref()));
+                self.learn(key, existing.as_ref());
                 Ok(Event::DeleteConflict { existing })
             }
         }
     }
 
-    fn learn(&self, key: &ItemKey, tag: Option<&str>) {
-        match tag {
-            Some(tag) => self.shared.tags.learn(key, tag),
+    fn learn(&self, key: &ItemKey, existing: Option<&Existing>) {
+        match existing.and_then(|item| item.tag.as_ref().zip(item.owner.as_ref())) {
+            Some((tag, owner)) => self.shared.tags.learn(key, owner, tag),
             None => self.shared.tags.forget(key),
         }
     }

@@ -133,12 +133,13 @@ impl Mirror {
     }
 
     /// Refreshes one driving row after everything live; `stale`: an item key it may have had.
-    pub async fn refresh(
+    /// It is queued when this returns; the answer comes by the future.
+    pub fn refresh(
         &self,
         entity: &Entity,
         row_key: Vec<Cell>,
         stale: Option<ItemKey>,
-    ) -> RefreshEnd {
+    ) -> impl Future<Output = RefreshEnd> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.shared.state.lock();
@@ -149,7 +150,9 @@ impl Mirror {
             }
         }
         self.shared.work.notify_one();
-        receiver.await.unwrap_or_else(|_| RefreshEnd::Refused("the mirror stopped".to_owned()))
+        async {
+            receiver.await.unwrap_or_else(|_| RefreshEnd::Refused("the mirror stopped".to_owned()))
+        }
     }
 
     /// Owes one row by itself, so that it outlives the sweep that could not mirror it.

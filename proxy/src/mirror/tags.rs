@@ -5,15 +5,22 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use segue_rules::refresh::Owner;
 use segue_rules::value::ItemKey;
 
 /// A moment in the order of learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
+struct Seen {
+    tag: String,
+    owner: Owner,
+    learnt: Moment,
+}
+
 struct Inner {
     clock: u64,
-    tags: LruCache<ItemKey, (String, Moment)>,
+    tags: LruCache<ItemKey, Seen>,
 }
 
 /// A bounded cache of item tags. An item that is not in it is treated as absent, which costs one
@@ -31,21 +38,22 @@ impl Tags {
         Moment(self.0.lock().clock)
     }
 
-    /// The tag, if it was learnt no later than `moment`.
+    /// The tag of this owner's item, if it was learnt no later than `moment`.
     ///
+    /// Another owner's tag would let a refresh delete or replace an item that is not its own.
     /// Without the limit another row's refresh could teach a tag between this row's read and its
     /// write, and the write would replace a newer item.
-    pub fn known_at(&self, key: &ItemKey, moment: Moment) -> Option<String> {
+    pub fn known_at(&self, key: &ItemKey, owner: &Owner, moment: Moment) -> Option<String> {
         let mut inner = self.0.lock();
-        let (tag, learnt) = inner.tags.get(key)?;
-        (*learnt <= moment).then(|| tag.clone())
+        let seen = inner.tags.get(key)?;
+        (seen.learnt <= moment && seen.owner == *owner).then(|| seen.tag.clone())
     }
 
-    pub fn learn(&self, key: &ItemKey, tag: &str) {
+    pub fn learn(&self, key: &ItemKey, owner: &Owner, tag: &str) {
         let mut inner = self.0.lock();
         inner.clock += 1;
-        let moment = Moment(inner.clock);
-        inner.tags.put(key.clone(), (tag.to_owned(), moment));
+        let learnt = Moment(inner.clock);
+        inner.tags.put(key.clone(), Seen { tag: tag.to_owned(), owner: owner.clone(), learnt });
     }
 
     pub fn forget(&self, key: &ItemKey) {
@@ -63,14 +71,16 @@ mod tests {
     fn a_tag_learnt_after_the_read_began_is_not_used() {
         let tags = Tags::new(8);
         let key = ItemKey { table: "T".into(), pk: Attribute::S("a".into()), sk: None };
+        let owner = |name: &str| Owner { entity: name.into(), key: Vec::new() };
         let before = tags.now();
-        tags.learn(&key, "one");
-        assert_eq!(tags.known_at(&key, before), None);
+        tags.learn(&key, &owner("me"), "one");
+        assert_eq!(tags.known_at(&key, &owner("me"), before), None);
         let after = tags.now();
-        assert_eq!(tags.known_at(&key, after), Some("one".to_owned()));
-        tags.learn(&key, "two");
-        assert_eq!(tags.known_at(&key, after), None);
+        assert_eq!(tags.known_at(&key, &owner("me"), after), Some("one".to_owned()));
+        assert_eq!(tags.known_at(&key, &owner("other"), after), None);
+        tags.learn(&key, &owner("me"), "two");
+        assert_eq!(tags.known_at(&key, &owner("me"), after), None);
         tags.forget(&key);
-        assert_eq!(tags.known_at(&key, tags.now()), None);
+        assert_eq!(tags.known_at(&key, &owner("me"), tags.now()), None);
     }
 }

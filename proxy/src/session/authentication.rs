@@ -5,15 +5,10 @@
 
 use segue_config::limits;
 
-use super::failure::SessionError;
+use crate::execute::Legs;
+use crate::execute::failure::SessionError;
 use crate::wire::channel::{Channel, Packet};
 use crate::wire::response::{ERR, OK, OkPacket};
-
-/// Both legs of a connection.
-pub struct Legs<'a> {
-    pub client: &'a mut Channel,
-    pub server: &'a mut Channel,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authenticated {

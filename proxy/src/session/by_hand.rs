@@ -42,6 +42,7 @@ async fn relay_by_hand() {
         };
         let shared = Arc::new(SessionShared::new(
             Arc::new(Live::new(Arc::new(no_rules()), PhaseMap::default())),
+            None,
             Arc::new(Metrics::new()),
             Upstream::new(parts[1], policy),
             tls::acceptor(&Tls::default()).expect("a certificate can be made"),

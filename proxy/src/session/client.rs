@@ -7,29 +7,32 @@ use segue_config::limits;
 use tokio_util::sync::CancellationToken;
 
 use super::SessionShared;
-use super::authentication::{self, Authenticated, Legs};
-use super::command::Command;
-use super::failure::SessionError;
+use super::authentication::{self, Authenticated};
 use super::login::LoggedIn;
-use super::relay::{self, server_io};
-use crate::wire::capability::Capabilities;
-use crate::wire::channel::Channel;
-use crate::wire::command::{AnswerShape, answer_shape};
-use crate::wire::scan::{Scanner, Seen};
-use crate::wire::status::{IN_TRANS, StatusFlags};
+use super::pin::Pin;
+use crate::execute::Connection;
+use crate::execute::command::Command;
+use crate::execute::failure::{SessionError, server_io};
+use crate::execute::prepared::Prepared;
+use crate::execute::state::SessionState;
+use crate::wire::command::{self, AnswerShape, answer_shape};
+use crate::wire::login::Login;
+use crate::wire::scan::Seen;
+
+/// Refusal code of commands that nobody knows.
+const UNKNOWN_COMMAND: &str = "unknown-command";
 
 /// A client with its connection to MySQL.
 pub struct Client {
-    pub client: Channel,
-    pub server: Channel,
-    pub capabilities: Capabilities,
-    pub status: StatusFlags,
-    pub shared: Arc<SessionShared>,
+    connection: Connection,
+    /// Held while a transaction is open or a command is carried out.
+    pin: Option<Pin>,
+    shared: Arc<SessionShared>,
 }
 
 /// Whether the session goes on after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
+enum After {
     Continue,
     End,
     /// Bytes flow in both directions from now on.
@@ -38,28 +41,22 @@ pub enum After {
 
 impl Client {
     pub fn new(logged_in: LoggedIn, shared: Arc<SessionShared>) -> Self {
-        Client {
-            client: logged_in.client,
-            server: logged_in.server,
-            capabilities: logged_in.login.capabilities,
-            status: logged_in.status,
-            shared,
-        }
+        let LoggedIn { client, server, login, status } = logged_in;
+        let state = SessionState::new(status, login.database.map(schema_name));
+        let execution = shared.execution.clone();
+        let connection = Connection::new(client, server, login.capabilities, state, execution);
+        Client { connection, pin: None, shared }
     }
 
     pub async fn serve(mut self, stop: CancellationToken) -> Result<(), SessionError> {
         let result = self.commands(&stop).await;
-        match result {
-            Ok(After::Duplex) => {
-                relay::duplex(self.client, self.server).await.map_err(server_io)?;
-                Ok(())
-            }
-            other => {
-                self.server.shutdown().await;
-                self.client.shutdown().await;
-                other.map(|_| ())
-            }
+        let Connection { mut client, mut server, .. } = self.connection;
+        if let Ok(After::Duplex) = result {
+            return crate::execute::duplex(client, server).await.map_err(server_io);
         }
+        server.shutdown().await;
+        client.shutdown().await;
+        result.map(|_| ())
     }
 
     async fn commands(&mut self, stop: &CancellationToken) -> Result<After, SessionError> {
@@ -67,66 +64,148 @@ impl Client {
             let Some(command) = self.next(stop).await? else {
                 return Ok(After::End);
             };
-            match self.carry_out(command).await? {
-                After::Continue => {}
-                end => return Ok(end),
+            let after = self.carry_out(command).await?;
+            if std::mem::take(&mut self.connection.definition_changed) {
+                self.shared.scopes.definition_changed();
+            }
+            if self.connection.is_idle() {
+                self.pin = None;
+            }
+            if after != After::Continue {
+                return Ok(after);
             }
         }
     }
 
     async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Command>, SessionError> {
-        let in_transaction = self.status & IN_TRANS != 0;
-        let mut legs = self.legs();
+        let idle = self.connection.is_idle();
+        // The next statement runs under the rules of then; only its size limit is chosen now.
+        let planned = self.pin.as_ref().map_or_else(
+            || self.shared.scopes.captures_now(),
+            |pin| pin.scope.is_some(),
+        );
+        let whole_max =
+            if planned { limits::COMMAND_PLANNED_BYTES_MAX } else { limits::RELAY_CHUNK_BYTES };
+        let mut legs = self.connection.legs();
         tokio::select! {
             biased;
-            command = legs.command(limits::RELAY_CHUNK_BYTES) => command,
-            () = stop.cancelled(), if !in_transaction => Ok(None),
+            command = legs.command(whole_max) => command,
+            () = stop.cancelled(), if idle => Ok(None),
         }
-    }
-
-    pub fn legs(&mut self) -> Legs<'_> {
-        Legs { client: &mut self.client, server: &mut self.server }
     }
 
     async fn carry_out(&mut self, command: Command) -> Result<After, SessionError> {
-        let shape = answer_shape(command.code);
-        self.forward(command).await?;
-        match shape {
-            AnswerShape::Authentication => self.change_user().await,
-            AnswerShape::Duplex => Ok(After::Duplex),
-            _ => {
-                self.relay_answer(shape).await?;
-                Ok(After::Continue)
+        let pin = self.pin.get_or_insert_with(|| self.shared.scopes.pin());
+        let scope = pin.scope.clone();
+        match (command.code, &scope) {
+            (command::QUERY, Some(scope)) => self.connection.query(scope, &command).await?,
+            (command::STMT_EXECUTE, Some(scope)) => self.connection.execute(scope, &command).await?,
+            (code, Some(scope)) if !is_known(code) => {
+                self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
+            }
+            (command::STMT_PREPARE, _) => {
+                let settings = self.connection.settings_for_prepare(scope.as_ref()).await?;
+                let seen = self.relay(&command).await?;
+                self.remember_prepared(&command, settings, seen);
+            }
+            (command::CHANGE_USER, _) => return self.change_user(command).await,
+            (code, _) => {
+                let seen = self.relay(&command).await?;
+                self.follow(code, &command, seen);
+                return Ok(match answer_shape(code) {
+                    AnswerShape::Duplex => After::Duplex,
+                    _ => After::Continue,
+                });
             }
         }
+        if let Some(scope) = &scope {
+            self.connection.settle(scope).await;
+        }
+        Ok(After::Continue)
     }
 
-    /// Sends a command on as it came.
-    async fn forward(&mut self, command: Command) -> Result<(), SessionError> {
-        self.server.send(&command.frames).await.map_err(server_io)?;
+    /// Sends a command on as it came and streams the answer.
+    async fn relay(&mut self, command: &Command) -> Result<Seen, SessionError> {
+        self.connection.server.send(&command.frames).await.map_err(server_io)?;
+        if let Some(walker) = &command.rest {
+            self.connection.legs().rest_of_packet(&mut walker.clone()).await?;
+        }
+        self.connection.relay_answer(answer_shape(command.code)).await
+    }
+
+    /// Keeps track of what commands other than statements do to the session.
+    fn follow(&mut self, code: u8, command: &Command, seen: Seen) {
+        let connection = &mut self.connection;
+        let whole = command.rest.is_none();
+        match code {
+            command::STMT_SEND_LONG_DATA => {
+                connection.prepared.send_long_data(&command.payload(), whole);
+            }
+            command::STMT_EXECUTE => {
+                // Nothing is captured now, but later executions may leave out their types.
+                let payload = command.payload();
+                connection.prepared.execute(&payload, whole, connection.capabilities, "");
+                connection.state.unread();
+            }
+            command::QUERY => connection.state.unread(),
+            command::STMT_CLOSE => connection.prepared.close(&command.payload()),
+            command::STMT_RESET => connection.prepared.reset(&command.payload()),
+            command::INIT_DB if seen.error.is_none() && whole => {
+                connection.state.schema = Some(schema_name(command.payload()[1..].to_vec()));
+            }
+            command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
+            _ => {}
+        }
+    }
+
+    fn remember_prepared(
+        &mut self,
+        command: &Command,
+        settings: Option<(segue_rules::plan::SqlMode, String)>,
+        seen: Seen,
+    ) {
+        let Some(answer) = seen.prepared.filter(|_| command.rest.is_none()) else { return };
+        let state = &self.connection.state;
+        let schema = if state.schema_is_stale { None } else { state.schema.clone() };
+        let mut prepared = Prepared::new(&command.payload()[1..], answer.parameters, schema);
+        if let Some((sql_mode, charset)) = settings {
+            prepared.sql_mode = Some(sql_mode);
+            prepared.charset = Some(charset);
+        }
+        self.connection.prepared.insert(answer.statement_id, prepared);
+    }
+
+    async fn change_user(&mut self, command: Command) -> Result<After, SessionError> {
+        let login = Login::parse_change_user(&command.payload(), self.connection.capabilities);
+        self.connection.server.send(&command.frames).await.map_err(server_io)?;
         if let Some(mut walker) = command.rest {
-            self.legs().rest_of_packet(&mut walker).await?;
+            self.connection.legs().rest_of_packet(&mut walker).await?;
         }
-        Ok(())
-    }
-
-    /// Streams the answer and remembers its status.
-    async fn relay_answer(&mut self, shape: AnswerShape) -> Result<Seen, SessionError> {
-        let mut scanner = Scanner::new(shape, self.capabilities);
-        self.legs().answer(&mut scanner).await?;
-        if let Some(status) = scanner.seen.status {
-            self.status = status;
-        }
-        Ok(scanner.seen)
-    }
-
-    async fn change_user(&mut self) -> Result<After, SessionError> {
-        match authentication::relay(self.legs(), 0).await? {
+        match authentication::relay(self.connection.legs(), 0).await? {
             Authenticated::Yes { status } => {
-                self.status = status;
+                self.connection.forget_session();
+                let schema = login.ok().and_then(|login| login.database).map(schema_name);
+                self.connection.state = SessionState::new(status, schema);
                 Ok(After::Continue)
             }
             Authenticated::No => Ok(After::End),
         }
     }
+}
+
+fn schema_name(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Commands that are known to change no rows by themselves.
+fn is_known(code: u8) -> bool {
+    use command::*;
+    matches!(
+        code,
+        QUIT | INIT_DB | FIELD_LIST | STATISTICS | PROCESS_INFO | CHANGE_USER | BINLOG_DUMP
+            | TABLE_DUMP | STMT_PREPARE | STMT_SEND_LONG_DATA | STMT_CLOSE | STMT_RESET
+            | STMT_FETCH | BINLOG_DUMP_GTID | RESET_CONNECTION | CLONE | QUERY | STMT_EXECUTE
+            | SUBSCRIBE_GROUP_REPLICATION | REFRESH | PROCESS_KILL | DEBUG | PING | REGISTER_SLAVE
+            | SET_OPTION
+    )
 }

@@ -8,9 +8,9 @@ use segue_config::limits;
 use segue_config::settings::UpstreamTls;
 use tokio_rustls::TlsAcceptor;
 
-use super::authentication::{self, Authenticated, Legs};
-use super::failure::SessionError;
-use super::relay::{client_io, server_io};
+use super::authentication::{self, Authenticated};
+use crate::execute::Legs;
+use crate::execute::failure::{SessionError, client_io, server_io};
 use crate::mysql::upstream::Upstream;
 use crate::wire::capability::{self, Capabilities};
 use crate::wire::channel::Channel;
@@ -24,7 +24,6 @@ pub struct LoggedIn {
     pub client: Channel,
     pub server: Channel,
     pub login: Login,
-    pub server_version: String,
     pub status: u16,
 }
 
@@ -86,7 +85,6 @@ pub async fn log_in(
             client,
             server,
             login,
-            server_version: greeting.server_version,
             status,
         }),
         Authenticated::No => None,

@@ -2,11 +2,11 @@
 //! Never here: what to do with a statement (see `execute`), or how items are kept in step.
 
 mod authentication;
+#[cfg(test)]
+mod by_hand;
 mod client;
-mod command;
-mod failure;
 mod login;
-mod relay;
+mod pin;
 pub mod tls;
 
 use std::sync::Arc;
@@ -19,29 +19,39 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::control::Live;
+use crate::execute::Execution;
+use crate::execute::failure::{SessionError, client_io};
+use crate::execute::ledger::Ledger;
+use crate::execute::planner::PlanCache;
 use crate::mysql::upstream::Upstream;
 use crate::telemetry::Metrics;
 use crate::wire::channel::Channel;
 use crate::wire::transport::Transport;
 use client::Client;
-use failure::SessionError;
+use pin::Scopes;
 
 /// What all sessions share.
 pub struct SessionShared {
-    pub live: Arc<Live>,
-    pub metrics: Arc<Metrics>,
-    pub upstream: Upstream,
-    pub tls: TlsAcceptor,
+    scopes: Scopes,
+    metrics: Arc<Metrics>,
+    upstream: Upstream,
+    tls: TlsAcceptor,
+    execution: Arc<Execution>,
 }
 
 impl SessionShared {
+    /// `ledger`: where dirty entries go, normally the mirror; `None` relays everything unseen.
     pub fn new(
         live: Arc<Live>,
+        ledger: Option<Arc<dyn Ledger>>,
         metrics: Arc<Metrics>,
         upstream: Upstream,
         tls: TlsAcceptor,
     ) -> Self {
-        SessionShared { live, metrics, upstream, tls }
+        let captures = ledger.is_some();
+        let execution =
+            Arc::new(Execution { ledger, plans: PlanCache::default(), metrics: metrics.clone() });
+        SessionShared { scopes: Scopes::new(live, captures), metrics, upstream, tls, execution }
     }
 }
 
@@ -104,18 +114,14 @@ async fn converse(
     shared: &Arc<SessionShared>,
     stop: CancellationToken,
 ) -> Result<(), SessionError> {
-    stream.set_nodelay(true).map_err(relay::client_io)?;
+    stream.set_nodelay(true).map_err(client_io)?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     let limit = Duration::from_secs(limits::LOGIN_SECONDS_MAX);
-    let logged_in =
-        tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
-            .await
-            .map_err(|_| SessionError::LoginTimeout)??;
+    let logged_in = tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
+        .await
+        .map_err(|_| SessionError::LoginTimeout)??;
     match logged_in {
         Some(logged_in) => Client::new(logged_in, shared.clone()).serve(stop).await,
         None => Ok(()),
     }
 }
-
-#[cfg(test)]
-mod by_hand;

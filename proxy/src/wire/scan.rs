@@ -65,6 +65,8 @@ pub struct Seen {
     pub prepared: Option<PrepareOk>,
     /// Results in the answer so far, the error included.
     pub results: u32,
+    /// Packets with status flags in the answer so far.
+    pub statuses: u32,
 }
 
 /// Walks through one answer.
@@ -92,6 +94,11 @@ impl Scanner {
         self.state == State::Done
     }
 
+    /// Whether the next packet is a row, or what ends the rows.
+    pub fn expects_row(&self) -> bool {
+        self.state == State::Rows
+    }
+
     /// Takes the next packet of the answer.
     pub fn packet(&mut self, packet: PacketHead<'_>) -> Result<Next, WireError> {
         self.state = match self.state {
@@ -103,7 +110,7 @@ impl Scanner {
             State::Columns { left } => State::Columns { left: left - 1 },
             State::ColumnsEnd => {
                 let (_, status) = response::parse_eof(packet.head)?;
-                self.seen.status = Some(status);
+                self.status(status);
                 if status & CURSOR_EXISTS != 0 { State::Done } else { State::Rows }
             }
             State::Rows => self.row(packet)?,
@@ -193,7 +200,7 @@ impl Scanner {
         }
         match self.end_of_rows(packet)? {
             Some(status) => {
-                self.seen.status = Some(status);
+                self.status(status);
                 Ok(State::Done)
             }
             None => Ok(State::Fields),
@@ -219,10 +226,14 @@ impl Scanner {
         match packet.first() {
             Some(response::OK) => {
                 self.seen.ok = OkPacket::parse(packet.head).ok();
-                self.seen.status = self.seen.ok.map(|ok| ok.status);
+                if let Some(ok) = self.seen.ok {
+                    self.status(ok.status);
+                }
             }
             Some(response::EOF) => {
-                self.seen.status = response::parse_eof(packet.head).ok().map(|(_, status)| status);
+                if let Ok((_, status)) = response::parse_eof(packet.head) {
+                    self.status(status);
+                }
             }
             Some(response::ERR) => {
                 self.seen.error = ErrPacket::parse(packet.head).ok().map(|e| e.code);
@@ -239,8 +250,13 @@ impl Scanner {
         Ok(State::Done)
     }
 
-    fn result_ends(&mut self, status: StatusFlags) -> State {
+    fn status(&mut self, status: StatusFlags) {
         self.seen.status = Some(status);
+        self.seen.statuses += 1;
+    }
+
+    fn result_ends(&mut self, status: StatusFlags) -> State {
+        self.status(status);
         self.seen.results += 1;
         if status & MORE_RESULTS_EXISTS != 0 { State::First } else { State::Done }
     }

@@ -3,12 +3,14 @@
 //! Never here: what a test asserts.
 
 mod engine;
+mod items;
 mod process;
 mod segue;
 mod server;
 mod skip;
 
 pub use engine::Engine;
+pub use items::Items;
 pub use process::{program, scratch};
 pub use segue::{ADMIN_TOKEN, SegueConfig, SegueProcess, Store};
 pub use server::{Database, Server};

@@ -5,7 +5,6 @@ use segue_rules::catalog::ServerKind;
 use segue_rules::value::Row;
 
 use super::catalog::text;
-use super::server::server_kind;
 use super::{Control, ControlError};
 
 /// Table privileges of the control account, and what each is for.
@@ -66,25 +65,24 @@ impl Control {
         tables: &[String],
     ) -> Result<Vec<MissingGrant>, ControlError> {
         let mut session = self.connection().await?;
-        let identity = session.query("SELECT VERSION(), CURRENT_USER()").await?;
+        let identity = session.query("SELECT CURRENT_USER()").await?;
         let word = |rows: &[Row], position: usize| {
             rows.first().and_then(|row| row.get(position)).and_then(text).unwrap_or_default()
         };
-        let (version, account) = (word(&identity, 0), word(&identity, 1));
+        let account = word(&identity, 0);
         let roles = match session.query("SELECT CURRENT_ROLE()").await {
             Ok(rows) => word(&rows, 0),
             // MySQL 5.7 knows no roles.
             Err(ControlError::Rejected(_)) => String::new(),
             Err(error) => return Err(error),
         };
-        let server = server_kind(&version, "");
         // MariaDB lists the grants of the active role by itself; MySQL when asked to.
-        let with_roles = server == ServerKind::MySql && !roles.is_empty() && roles != "NONE";
+        let with_roles = self.server() == ServerKind::MySql && !roles.is_empty() && roles != "NONE";
         let using = if with_roles { format!(" USING {roles}") } else { String::new() };
         let rows = session.query(&format!("SHOW GRANTS FOR CURRENT_USER(){using}")).await?;
         let grants: Vec<Grant> =
             rows.iter().filter_map(|row| parse(&text(row.first()?)?)).collect();
-        Ok(missing(&grants, server, &account, database, tables))
+        Ok(missing(&grants, self.server(), &account, database, tables))
     }
 }
 

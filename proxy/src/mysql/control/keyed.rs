@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use mysql_async::Value;
 use segue_config::limits::CONTROL_KEYS_PER_STATEMENT_MAX;
+use segue_rules::catalog::ServerKind;
 use segue_rules::entity::{Entity, KeyedSelect, ViewQuery};
 use segue_rules::value::{Cell, Row};
 
@@ -21,7 +22,7 @@ impl Control {
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Row>, ControlError> {
         let mut rows = Vec::new();
-        for chunk in chunks(keys) {
+        for chunk in chunks(keys, self.server()) {
             rows.extend(self.execute(&select.sql(chunk.len()), parameters(&chunk)).await?);
         }
         Ok(rows)
@@ -44,7 +45,7 @@ impl Control {
         keys: &[Vec<Cell>],
     ) -> Result<Vec<ViewRow>, ControlError> {
         let mut grouped = Grouped::new(view);
-        for chunk in chunks(keys) {
+        for chunk in chunks(keys, self.server()) {
             if view.children.is_empty() {
                 // One statement sees one snapshot by itself.
                 let sql = view.main.sql(chunk.len());
@@ -167,15 +168,22 @@ fn parameters(chunk: &[&[Cell]]) -> Vec<Value> {
 
 /// Distinct keys in chunks whose sizes are powers of two (or the maximum), filled up with the last key:
 /// so each query is prepared in a handful of sizes only.
-fn chunks(keys: &[Vec<Cell>]) -> Vec<Vec<&[Cell]>> {
+fn chunks(keys: &[Vec<Cell>], server: ServerKind) -> Vec<Vec<&[Cell]>> {
     let mut known = HashSet::new();
     let distinct: Vec<&[Cell]> =
         keys.iter().map(Vec::as_slice).filter(|&key| known.insert(key)).collect();
+    // MariaDB (seen on 10.11) compares the texts of `(a, b) IN ((..), (..))` without converting them to
+    // the columns' character sets and misses rows; a list of one is an equality, and right.
+    let wrong_in_lists = server == ServerKind::MariaDb
+        && distinct.iter().any(|key| {
+            key.len() > 1 && key.iter().any(|cell| matches!(cell, Cell::Text(_) | Cell::Bytes(_)))
+        });
+    let size_max = if wrong_in_lists { 1 } else { CONTROL_KEYS_PER_STATEMENT_MAX };
     distinct
-        .chunks(CONTROL_KEYS_PER_STATEMENT_MAX)
+        .chunks(size_max)
         .map(|chunk| {
             let mut padded = chunk.to_vec();
-            let size = chunk.len().next_power_of_two().min(CONTROL_KEYS_PER_STATEMENT_MAX);
+            let size = chunk.len().next_power_of_two().min(size_max);
             padded.resize(size, chunk[chunk.len() - 1]);
             padded
         })
@@ -191,7 +199,7 @@ mod tests {
     }
 
     fn sizes(count: i64) -> Vec<usize> {
-        chunks(&keys(count)).iter().map(Vec::len).collect()
+        chunks(&keys(count), ServerKind::MariaDb).iter().map(Vec::len).collect()
     }
 
     #[test]
@@ -205,10 +213,18 @@ mod tests {
     }
 
     #[test]
+    fn mariadb_gets_composite_text_keys_one_by_one() {
+        let keys: Vec<Vec<Cell>> =
+            (0..5).map(|number| vec![Cell::Text("é".into()), Cell::Int(number)]).collect();
+        assert_eq!(chunks(&keys, ServerKind::MariaDb).len(), 5);
+        assert_eq!(chunks(&keys, ServerKind::MySql).len(), 1);
+    }
+
+    #[test]
     fn chunks_hold_every_key_and_no_other() {
         let mut keys = keys(13);
         keys.extend(keys.clone());
-        let chunks = chunks(&keys);
+        let chunks = chunks(&keys, ServerKind::MySql);
         let seen: HashSet<&[Cell]> = chunks.iter().flatten().copied().collect();
         assert_eq!(chunks.len(), 1);
         assert_eq!(seen.len(), 13);

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Value};
 use segue_config::limits;
+use segue_rules::catalog::ServerKind;
 use segue_rules::value::Row;
 
 use super::ControlError;
+use super::catalog::text;
 use super::cell::row_to_cells;
 use super::fault::classify;
+use super::server::server_kind;
 
 /// The control pool. Cheap to clone. Sessions run with `time_zone='+00:00'`, `NAMES utf8mb4`,
 /// `sql_mode=''`, READ COMMITTED.
@@ -19,6 +22,7 @@ pub struct Control {
     pool: Pool,
     /// `host:port`, for messages: the URL holds a password.
     address: Arc<str>,
+    server: ServerKind,
 }
 
 impl Control {
@@ -43,9 +47,18 @@ impl Control {
             .tcp_nodelay(true)
             .stmt_cache_size(limits::CONTROL_STATEMENTS_CACHED)
             .setup(session_setup());
-        let control = Control { pool: Pool::new(builder), address };
-        control.connection().await?;
+        let mut control = Control { pool: Pool::new(builder), address, server: ServerKind::MySql };
+        let rows = control.execute("SELECT VERSION(), @@version_comment", vec![]).await?;
+        let word = |position| {
+            rows.first().and_then(|row| row.get(position)).and_then(text).unwrap_or_default()
+        };
+        control.server = server_kind(&word(0), &word(1));
         Ok(control)
+    }
+
+    /// The family of the server the first connection met.
+    pub fn server(&self) -> ServerKind {
+        self.server
     }
 
     /// `host:port` of the server.

@@ -8,11 +8,10 @@ mod data_type;
 use segue_rules::catalog::{Catalog, ServerKind};
 use segue_rules::value::{Cell, Row};
 
-use super::server::server_kind;
 use super::{Control, ControlError};
 use assemble::Parts;
 
-const SERVER: &str = "SELECT VERSION(), @@version_comment, @@lower_case_table_names";
+const SERVER: &str = "SELECT VERSION(), @@lower_case_table_names";
 
 const SCHEMA: &str = "SELECT schema_name FROM information_schema.schemata WHERE schema_name = ?";
 
@@ -52,11 +51,9 @@ impl Control {
     pub async fn catalog(&self, database: &str) -> Result<Catalog, ControlError> {
         let mut session = self.connection().await?;
         let server = session.execute(SERVER, vec![]).await?;
-        let Some([version, comment, lower_case]) = server.first().map(Vec::as_slice) else {
+        let Some([version, lower_case]) = server.first().map(Vec::as_slice) else {
             return Err(ControlError::Transient("no answer to a version query".to_owned()));
         };
-        let version = text(version).unwrap_or_default();
-        let server = server_kind(&version, &text(comment).unwrap_or_default());
         if session.execute(SCHEMA, vec![database.into()]).await?.is_empty() {
             return Err(ControlError::Rejected(format!(
                 "there is no database {database}, or the account has no privilege on it"
@@ -73,10 +70,10 @@ impl Control {
                 .await?,
             triggers: session.execute(TRIGGERS, vec![database.into()]).await?,
             json_checks: Vec::new(),
-            version,
-            server,
+            version: text(version).unwrap_or_default(),
+            server: self.server(),
         };
-        if server == ServerKind::MariaDb {
+        if parts.server == ServerKind::MariaDb {
             parts.json_checks = session.execute(JSON_CHECKS, vec![database.into()]).await?;
         }
         assemble::catalog(parts)

@@ -4,8 +4,8 @@
 use segue_config::limits;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
-use super::authentication::Legs;
-use super::failure::SessionError;
+use super::Legs;
+use super::failure::{SessionError, client_io, server_io};
 use crate::wire::WireError;
 use crate::wire::channel::Channel;
 use crate::wire::frame::FrameWalker;
@@ -112,12 +112,4 @@ pub async fn duplex(client: Channel, server: Channel) -> std::io::Result<()> {
 async fn write(transport: &mut Transport, bytes: &[u8]) -> std::io::Result<()> {
     transport.write_all(bytes).await?;
     transport.flush().await
-}
-
-pub fn client_io(error: std::io::Error) -> SessionError {
-    SessionError::Client(error.into())
-}
-
-pub fn server_io(error: std::io::Error) -> SessionError {
-    SessionError::Server(error.into())
 }

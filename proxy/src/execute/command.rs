@@ -1,14 +1,15 @@
 //! The next command of a client: whole where it is small enough to be held, else its beginning.
 //! Never here: carrying it out.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
-use super::authentication::Legs;
-use super::failure::SessionError;
-use super::relay::{client_io, server_io};
+use super::Legs;
+use super::failure::{SessionError, client_io, server_io};
 use crate::wire::WireError;
 use crate::wire::channel::payload_of;
-use crate::wire::frame::{FrameWalker, HEADER_BYTES};
+use crate::wire::frame::{FRAME_PAYLOAD_MAX, FrameWalker, HEADER_BYTES, frame_length};
 
 /// A command as the client sent it.
 pub struct Command {
@@ -21,8 +22,7 @@ pub struct Command {
 
 impl Command {
     /// The payload, command byte included. Only for whole commands.
-    pub fn payload(&self) -> std::borrow::Cow<'_, [u8]> {
-        use crate::wire::frame::{FRAME_PAYLOAD_MAX, frame_length};
+    pub fn payload(&self) -> Cow<'_, [u8]> {
         if let Some((header, rest)) = self.frames.split_first_chunk::<HEADER_BYTES>() {
             let length = frame_length(header);
             if length < FRAME_PAYLOAD_MAX && length == rest.len() {

@@ -49,3 +49,11 @@ impl SessionError {
         }
     }
 }
+
+pub fn client_io(error: std::io::Error) -> SessionError {
+    SessionError::Client(error.into())
+}
+
+pub fn server_io(error: std::io::Error) -> SessionError {
+    SessionError::Server(error.into())
+}

@@ -1,0 +1,58 @@
+//! What a session asks of the mirror, as a trait so that captures can be tested without stores.
+//! Never here: how owed entries are kept.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use segue_rules::entity::Ruleset;
+use segue_rules::txn::{Dirty, DirtyEntry};
+
+use crate::mirror::{Mirror, Owed};
+
+/// Takes dirty entries before a commit is forwarded. See [`Mirror`].
+pub trait Ledger: Send + Sync {
+    fn owe(&self, ruleset: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> BoxFuture<'_, Box<dyn Debt>>;
+    fn auto_increment_watermark<'a>(
+        &'a self,
+        ruleset: &'a Arc<Ruleset>,
+        table: &'a str,
+    ) -> BoxFuture<'a, u64>;
+    fn raise_watermark(&self, table: &str, value: u64);
+}
+
+/// Entries that wait for MySQL's answer. Dropping it counts as committed.
+pub trait Debt: Send {
+    fn committed(self: Box<Self>, narrowed: Option<Vec<Dirty>>);
+    fn rolled_back(self: Box<Self>);
+}
+
+impl Ledger for Mirror {
+    fn owe(&self, ruleset: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> BoxFuture<'_, Box<dyn Debt>> {
+        Box::pin(async move {
+            let debt: Box<dyn Debt> = Box::new(Mirror::owe(self, ruleset, entries).await);
+            debt
+        })
+    }
+
+    fn auto_increment_watermark<'a>(
+        &'a self,
+        ruleset: &'a Arc<Ruleset>,
+        table: &'a str,
+    ) -> BoxFuture<'a, u64> {
+        Box::pin(Mirror::auto_increment_watermark(self, ruleset, table))
+    }
+
+    fn raise_watermark(&self, table: &str, value: u64) {
+        Mirror::raise_watermark(self, table, value);
+    }
+}
+
+impl Debt for Owed {
+    fn committed(self: Box<Self>, narrowed: Option<Vec<Dirty>>) {
+        Owed::committed(*self, narrowed);
+    }
+
+    fn rolled_back(self: Box<Self>) {
+        Owed::rolled_back(*self);
+    }
+}

@@ -1,0 +1,227 @@
+//! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to routes, one statement or several.
+//! Never here: what happens for one plan (see `statement`).
+
+use segue_rules::plan::{SlotValue, SqlMode, reading};
+use segue_rules::route::Route;
+use segue_rules::sql::{Digested, digest, slot_values};
+use segue_rules::value::TableName;
+
+use super::command::Command;
+use super::failure::SessionError;
+use super::planner::Scope;
+use super::statement::{Sweep, Unit};
+use super::{Connection, Reply};
+use crate::wire::frame::put_packet;
+use crate::wire::query::text_at;
+
+/// Refusal codes of what this layer cannot hand to the planner.
+const TOO_LARGE: &str = "command-too-large";
+const UNREADABLE: &str = "unreadable-text";
+const UNKNOWN_STATEMENT: &str = "unknown-prepared-statement";
+const SEVERAL: &str = "several-statements";
+
+/// How a statement's text is read.
+struct Facts {
+    sql_mode: SqlMode,
+    charset: String,
+    schema: Option<String>,
+}
+
+impl Connection {
+    /// Carries out a COM_QUERY.
+    pub async fn query(&mut self, scope: &Scope, command: &Command) -> Result<(), SessionError> {
+        if command.rest.is_some() {
+            return self.relay_unknown(scope, command, TOO_LARGE).await;
+        }
+        let payload = command.payload();
+        let Ok(at) = text_at(&payload, self.capabilities) else {
+            return self.relay_unknown(scope, command, UNREADABLE).await;
+        };
+        let (head, text) = payload.split_at(at);
+        if self.repeat_warnings(text).await? {
+            return Ok(());
+        }
+        let (facts, statements, routes) = self.route_text(scope, text).await?;
+        if statements.iter().any(|s| s.uncertain) {
+            return self.relay_unknown(scope, command, UNREADABLE).await;
+        }
+        match routes.as_slice() {
+            [] => self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ()),
+            [route] => {
+                let digested = &statements[0];
+                let values = values(route, digested, text, &[], &facts.charset);
+                let unit = Unit { frames: &command.frames, values: &values, digested };
+                self.statement(scope, route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+            }
+            several if several.iter().all(|r| matches!(r, Route::Relay)) => {
+                self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
+            }
+            several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
+                let sweep = sweep_of_all(several);
+                self.opaque(scope, sweep, &command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
+            }
+            several => self.split(scope, head, text, &statements, several, &facts).await,
+        }
+    }
+
+    /// Reads and routes a text; asks the server for its settings where a wrong guess could matter.
+    async fn route_text(
+        &mut self,
+        scope: &Scope,
+        text: &[u8],
+    ) -> Result<(Facts, Vec<Digested>, Vec<Route>), SessionError> {
+        loop {
+            let known = self.state.settings.is_some();
+            let facts = self.facts();
+            let statements =
+                digest(text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
+            let routes: Vec<Route> = statements
+                .iter()
+                .map(|s| {
+                    self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode)
+                })
+                .collect();
+            // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
+            // in every mode.
+            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
+            let harmless = routes
+                .iter()
+                .all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
+            let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
+            if known || guess_is_enough {
+                return Ok((facts, statements, routes));
+            }
+            self.learn_settings().await?;
+            if self.state.settings.is_none() {
+                return Ok((facts, statements, routes));
+            }
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let settings = self.state.settings.as_ref();
+        Facts {
+            sql_mode: settings.map(|s| s.sql_mode).unwrap_or_default(),
+            charset: settings.map_or_else(|| "utf8mb4".to_owned(), |s| s.charset.clone()),
+            schema: self.state.schema.clone(),
+        }
+    }
+
+    /// Sends the statements of one command one by one; the answers become one answer.
+    async fn split(
+        &mut self,
+        scope: &Scope,
+        head: &[u8],
+        text: &[u8],
+        statements: &[Digested],
+        routes: &[Route],
+        facts: &Facts,
+    ) -> Result<(), SessionError> {
+        let mut reply = Reply { split: true, ..Reply::WHOLE };
+        for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
+            reply.more = i + 1 < statements.len();
+            let mut payload = head.to_vec();
+            payload.extend_from_slice(&text[digested.range.clone()]);
+            let mut frames = Vec::with_capacity(payload.len() + 8);
+            put_packet(&mut frames, 0, &payload);
+            let values = values(route, digested, text, &[], &facts.charset);
+            let unit = Unit { frames: &frames, values: &values, digested };
+            let seen = self.statement(scope, route, unit, &mut reply).await?;
+            if seen.error.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out a COM_STMT_EXECUTE.
+    pub async fn execute(&mut self, scope: &Scope, command: &Command) -> Result<(), SessionError> {
+        self.warnings = None;
+        let payload = command.payload();
+        let whole = command.rest.is_none();
+        let charset = self.facts().charset;
+        let capabilities = self.capabilities;
+        let parameters = self.prepared.execute(&payload, whole, capabilities, &charset);
+        let Some(prepared) = self.prepared.get(&payload).filter(|_| whole) else {
+            return self.relay_unknown(scope, command, UNKNOWN_STATEMENT).await;
+        };
+        let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
+        let known = prepared.sql_mode.zip(prepared.charset.clone());
+        if known.is_none() {
+            // Prepared before anything was captured: the session's settings now are the best there is, and
+            // names may well be those of the mapped schema.
+            self.learn_settings().await?;
+        }
+        let mut facts = self.facts();
+        if let Some((sql_mode, charset)) = known {
+            facts = Facts { sql_mode, charset, schema };
+        } else {
+            facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
+        }
+        let statements = digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
+        let [digested] = statements.as_slice() else {
+            return self.relay_unknown(scope, command, UNREADABLE).await;
+        };
+        if digested.uncertain {
+            return self.relay_unknown(scope, command, UNREADABLE).await;
+        }
+        let route =
+            self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
+        // Parameters that were not understood are unknown values.
+        let values = values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
+        let unit = Unit { frames: &command.frames, values: &values, digested };
+        self.statement(scope, &route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+    }
+
+    /// Settings that a statement prepared now will be read under.
+    pub async fn settings_for_prepare(
+        &mut self,
+        scope: Option<&Scope>,
+    ) -> Result<Option<(SqlMode, String)>, SessionError> {
+        if scope.is_some() {
+            self.learn_settings().await?;
+        }
+        Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))
+    }
+
+    /// Relays a command of which nothing is known but that it may write anything.
+    pub async fn relay_unknown(
+        &mut self,
+        scope: &Scope,
+        command: &Command,
+        reason: &'static str,
+    ) -> Result<(), SessionError> {
+        self.warnings = None;
+        let tables = scope.tables.iter().cloned().collect();
+        let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless: true };
+        self.opaque_command(scope, sweep, command).await
+    }
+}
+
+/// The values that a plan binds; others need none.
+fn values(
+    route: &Route,
+    digested: &Digested,
+    text: &[u8],
+    parameters: &[SlotValue],
+    charset: &str,
+) -> Vec<SlotValue> {
+    match route {
+        Route::Capture(_) => slot_values(digested, text, parameters, charset),
+        _ => Vec::new(),
+    }
+}
+
+/// Several statements of which one is opaque are relayed as they are; whatever any of them may have
+/// changed is swept.
+fn sweep_of_all(routes: &[Route]) -> Sweep {
+    let mut tables: Vec<TableName> = Vec::new();
+    for route in routes {
+        match route {
+            Route::Sweep { tables: named, .. } => tables.extend(named.iter().cloned()),
+            Route::Capture(write) => tables.extend(write.captures.iter().map(|c| c.table.clone())),
+            _ => {}
+        }
+    }
+    Sweep { tables, reason: SEVERAL, commits: true, parse_error_is_harmless: false }
+}

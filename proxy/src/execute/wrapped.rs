@@ -1,0 +1,117 @@
+//! An autocommitted write inside of a transaction of Segue's own, so that nobody changes its rows between
+//! reading their keys or old images and the commit.
+//! Never here: writes in the application's own transactions.
+
+use segue_rules::plan::{Bound, WritePlan};
+
+use super::failure::{SessionError, client_io, server_io};
+use super::planner::Scope;
+use super::rewrite::{HeldAnswer, Part};
+use super::statement::{Unit, sweep};
+use super::write::Learnt;
+use super::{Connection, Reply};
+use crate::wire::command;
+use crate::wire::query;
+use crate::wire::scan::Seen;
+use crate::wire::status::{AUTOCOMMIT, IN_TRANS, IN_TRANS_READONLY};
+
+/// Refusal code where no transaction could be begun.
+const NO_TRANSACTION: &str = "no-transaction";
+
+/// Whatever `completion_type` says, the wrapping ends here and the connection stays.
+const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
+const ROLLBACK: &str = "ROLLBACK AND NO CHAIN NO RELEASE";
+
+impl Connection {
+    pub(super) async fn wrapped(
+        &mut self,
+        scope: &Scope,
+        plan: &WritePlan,
+        bound: Bound,
+        unit: Unit<'_>,
+        reply: &mut Reply,
+    ) -> Result<Seen, SessionError> {
+        if self.run("BEGIN").await?.is_some() {
+            let sweeps = plan.captures.iter().map(|c| sweep(&c.table, NO_TRANSACTION)).collect();
+            return self.by_key(scope, plan, sweeps, unit, reply).await;
+        }
+        let mut entries = match self.learn_keys(scope, plan, bound).await? {
+            Learnt::Entries(entries) => entries,
+            Learnt::Refused(error) => {
+                self.run(ROLLBACK).await?;
+                return self.refuse(&error, reply).await;
+            }
+        };
+        self.server.send(unit.frames).await.map_err(server_io)?;
+        let capabilities = self.capabilities;
+        let mut held = self.legs().hold(capabilities).await?;
+        let seen = held.seen;
+        self.note(seen);
+        if seen.error.is_some() {
+            self.run(ROLLBACK).await?;
+            self.deliver(&mut held, reply).await?;
+            return Ok(seen);
+        }
+        entries.extend(self.after(scope, plan, unit, seen));
+        let warnings = self.keep_warnings(seen).await?;
+        let debt = self.owe(scope, entries).await;
+        if let Some(error) = self.run(COMMIT).await? {
+            // Whether it committed is uncertain: dropping the debt counts as committed.
+            drop(debt);
+            return self.refuse(&error, reply).await;
+        }
+        if let Some(debt) = debt {
+            debt.committed(None);
+        }
+        self.warnings = warnings;
+        self.deliver(&mut held, reply).await?;
+        Ok(seen)
+    }
+
+    /// Runs a statement of Segue's own that has no rows; gives the ERR packet if there is one.
+    async fn run(&mut self, sql: &str) -> Result<Option<Vec<u8>>, SessionError> {
+        let capabilities = self.capabilities;
+        let answer = self.legs().own(sql, capabilities).await?;
+        self.note(answer.seen);
+        Ok(answer.error)
+    }
+
+    /// Delivers a held answer as it would look had the statement committed by itself.
+    async fn deliver(
+        &mut self,
+        held: &mut HeldAnswer,
+        reply: &mut Reply,
+    ) -> Result<(), SessionError> {
+        let part = reply.part();
+        let part = Part { set: part.set | AUTOCOMMIT, clear: IN_TRANS | IN_TRANS_READONLY, ..part };
+        reply.sequence = held.rewrite(self.capabilities, part)?;
+        self.client.send(&held.frames).await.map_err(client_io)
+    }
+
+    /// Fetches the statement's warnings, which the COMMIT would clear.
+    async fn keep_warnings(&mut self, seen: Seen) -> Result<Option<Vec<u8>>, SessionError> {
+        if seen.ok.is_none_or(|ok| ok.warnings == 0) {
+            return Ok(None);
+        }
+        let capabilities = self.capabilities;
+        let payload = query::write("SHOW WARNINGS", capabilities);
+        debug_assert_eq!(payload.first(), Some(&command::QUERY));
+        self.server.send_packet(0, &payload).await.map_err(server_io)?;
+        let mut held = self.legs().hold(capabilities).await?;
+        let part = Part { sequence: 1, set: AUTOCOMMIT, clear: IN_TRANS | IN_TRANS_READONLY };
+        held.rewrite(capabilities, part)?;
+        Ok(held.seen.error.is_none().then_some(held.frames))
+    }
+
+    /// Answers a SHOW WARNINGS that follows a wrapped statement; any other text forgets the warnings.
+    pub(super) async fn repeat_warnings(&mut self, text: &[u8]) -> Result<bool, SessionError> {
+        let Some(frames) = self.warnings.take() else { return Ok(false) };
+        let text = text.trim_ascii().strip_suffix(b";").unwrap_or(text).trim_ascii();
+        if !text.eq_ignore_ascii_case(b"SHOW WARNINGS") {
+            return Ok(false);
+        }
+        self.client.send(&frames).await.map_err(client_io)?;
+        self.warnings = Some(frames);
+        Ok(true)
+    }
+}

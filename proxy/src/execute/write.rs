@@ -1,0 +1,242 @@
+//! A write whose keys can be learnt: preselect, send, read the answer, remember or owe.
+//! Never here: autocommitted writes that need a transaction (see `wrapped`).
+
+use segue_rules::plan::{Answer, BindSession, Bound, WritePlan, refusal_codes};
+use segue_rules::txn::{Dirty, DirtyEntry, OldImage};
+use segue_rules::value::TableName;
+
+use super::failure::{SessionError, client_io};
+use super::planner::Scope;
+use super::statement::{Unit, sweep};
+use super::{Connection, Reply};
+use crate::wire::response::ErrPacket;
+use crate::wire::scan::Seen;
+
+/// Refusal code of a table whose keys the application may not read.
+const PRESELECT_REFUSED: &str = "preselect-refused";
+
+/// Errors of a preselect that the statement itself would have met as well: interrupted, lock wait timeout,
+/// deadlock, lock refused by NOWAIT, connection killed.
+const ERRORS_OF_LOCKING: [u16; 5] = [1317, 1205, 1213, 3572, 1927];
+
+/// What a preselect came to.
+pub(super) enum Learnt {
+    Entries(Vec<DirtyEntry>),
+    /// An ERR packet that is the answer to the application's statement.
+    Refused(Vec<u8>),
+}
+
+impl Connection {
+    pub(super) async fn write(
+        &mut self,
+        scope: &Scope,
+        plan: &WritePlan,
+        unit: Unit<'_>,
+        reply: &mut Reply,
+    ) -> Result<Seen, SessionError> {
+        if !plan.captures.iter().any(|capture| scope.tables.contains(&capture.table)) {
+            return self.exchange(unit.frames, reply).await;
+        }
+        self.learn_settings().await?;
+        self.learn_status().await?;
+        self.settle_late(scope).await;
+        for capture in &plan.captures {
+            self.count(&capture.table, "captured");
+        }
+        let autocommits = self.state.autocommits();
+        let bound = self.bind(scope, plan, unit, autocommits);
+        if !autocommits {
+            return self.write_in_transaction(scope, plan, bound, unit, reply).await;
+        }
+        if bound.wrap || !bound.preselects.is_empty() {
+            return self.wrapped(scope, plan, bound, unit, reply).await;
+        }
+        match bound.from_answer.clone().filter(|table| scope.tables.contains(table)) {
+            Some(table) => self.generated(scope, plan, bound, table, unit, reply).await,
+            None => self.by_key(scope, plan, bound.entries, unit, reply).await,
+        }
+    }
+
+    fn bind(&self, scope: &Scope, plan: &WritePlan, unit: Unit<'_>, autocommits: bool) -> Bound {
+        let settings = self.state.settings.as_ref();
+        let session = BindSession {
+            sql_mode: settings.map(|s| s.sql_mode).unwrap_or_default(),
+            charset: settings.map_or("utf8mb4", |s| &s.charset),
+            autocommit_statement: autocommits,
+        };
+        plan.bind(&scope.ruleset, unit.values, session)
+    }
+
+    /// Autocommitted, keys known beforehand.
+    pub(super) async fn by_key(
+        &mut self,
+        scope: &Scope,
+        plan: &WritePlan,
+        entries: Vec<DirtyEntry>,
+        unit: Unit<'_>,
+        reply: &mut Reply,
+    ) -> Result<Seen, SessionError> {
+        let entries = self.captured(scope, entries);
+        let debt = self.owe(scope, entries).await;
+        let seen = self.exchange(unit.frames, reply).await?;
+        if let Some(debt) = debt {
+            if seen.error.is_some() && transactional(scope, plan) {
+                debt.rolled_back();
+            } else {
+                debt.committed(None);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Autocommitted, keys told by the OK packet: all values that may be allotted from now on are owed
+    /// first.
+    async fn generated(
+        &mut self,
+        scope: &Scope,
+        plan: &WritePlan,
+        bound: Bound,
+        table: TableName,
+        unit: Unit<'_>,
+        reply: &mut Reply,
+    ) -> Result<Seen, SessionError> {
+        let mut entries = self.captured(scope, bound.entries);
+        if let Some(ledger) = self.shared.ledger.clone() {
+            let watermark = ledger.auto_increment_watermark(&scope.ruleset, &table).await;
+            let dirty =
+                Dirty::Range { table: table.clone(), from: watermark.saturating_add(1), to: None };
+            entries.push(DirtyEntry { dirty, old_image: OldImage::NotNeeded });
+        }
+        let debt = self.owe(scope, entries).await;
+        let seen = self.exchange(unit.frames, reply).await?;
+        let learnt = self.after(scope, plan, unit, seen);
+        let Some(debt) = debt else { return Ok(seen) };
+        if seen.error.is_some() && transactional(scope, plan) {
+            debt.rolled_back();
+        } else if seen.ok.is_some() {
+            debt.committed(Some(learnt.into_iter().map(|entry| entry.dirty).collect()));
+        } else {
+            debt.committed(None);
+        }
+        Ok(seen)
+    }
+
+    async fn write_in_transaction(
+        &mut self,
+        scope: &Scope,
+        plan: &WritePlan,
+        bound: Bound,
+        unit: Unit<'_>,
+        reply: &mut Reply,
+    ) -> Result<Seen, SessionError> {
+        match self.learn_keys(scope, plan, bound).await? {
+            Learnt::Refused(error) => self.refuse(&error, reply).await,
+            Learnt::Entries(entries) => {
+                // Kept even if the statement fails: tables without transactions may have changed.
+                self.writes.extend(entries);
+                let seen = self.exchange(unit.frames, reply).await?;
+                let learnt = self.after(scope, plan, unit, seen);
+                self.writes.extend(learnt);
+                self.settle_late(scope).await;
+                Ok(seen)
+            }
+        }
+    }
+
+    /// Runs the preselects and adds what they find to what is known already.
+    pub(super) async fn learn_keys(
+        &mut self,
+        scope: &Scope,
+        plan: &WritePlan,
+        bound: Bound,
+    ) -> Result<Learnt, SessionError> {
+        let capabilities = self.capabilities;
+        let mut entries = bound.entries;
+        for preselect in &bound.preselects {
+            let Some(capture) = plan.captures.get(preselect.capture) else { continue };
+            if !scope.tables.contains(&capture.table) {
+                continue;
+            }
+            let answer = self.legs().own(&preselect.sql, capabilities).await?;
+            self.note(answer.seen);
+            if let Some(error) = answer.error {
+                let code = answer.seen.error.unwrap_or_default();
+                if ERRORS_OF_LOCKING.contains(&code) {
+                    return Ok(Learnt::Refused(error));
+                }
+                tracing::info!(table = %capture.table, code, "keys could not be read: owing a sweep");
+                self.state.status_is_stale = false;
+                entries.push(sweep(&capture.table, PRESELECT_REFUSED));
+            } else if answer.overflow {
+                entries.push(sweep(&capture.table, refusal_codes::TOO_MANY_KEYS.code));
+            } else {
+                entries.extend(plan.preselected(&scope.ruleset, preselect.capture, &answer.rows));
+            }
+        }
+        Ok(Learnt::Entries(self.captured(scope, entries)))
+    }
+
+    /// Entries that the OK packet tells.
+    pub(super) fn after(
+        &self,
+        scope: &Scope,
+        plan: &WritePlan,
+        unit: Unit<'_>,
+        seen: Seen,
+    ) -> Vec<DirtyEntry> {
+        let Some(ok) = seen.ok.filter(|_| seen.error.is_none()) else { return Vec::new() };
+        let answer = Answer {
+            affected_rows: ok.affected_rows,
+            insert_id: ok.insert_id,
+            increment: self.state.settings.as_ref().map_or(1, |s| s.increment),
+        };
+        let entries = plan.after(&scope.ruleset, unit.values, answer);
+        if let (Some(entry), Some(ledger), 1..) = (entries.first(), &self.shared.ledger, ok.insert_id) {
+            ledger.raise_watermark(entry.dirty.table(), ok.insert_id);
+        }
+        self.captured(scope, entries)
+    }
+
+    /// Those of the entries whose tables are captured.
+    fn captured(&self, scope: &Scope, mut entries: Vec<DirtyEntry>) -> Vec<DirtyEntry> {
+        entries.retain(|entry| scope.tables.contains(entry.dirty.table()));
+        for entry in &entries {
+            self.shared.metrics.captured.with_label_values(&[entry.dirty.table()]).inc();
+        }
+        entries
+    }
+
+    /// Answers the application's statement with an ERR packet that MySQL gave to a statement of Segue's.
+    pub(super) async fn refuse(
+        &mut self,
+        error: &[u8],
+        reply: &mut Reply,
+    ) -> Result<Seen, SessionError> {
+        self.client.send_packet(reply.sequence, error).await.map_err(client_io)?;
+        let code = ErrPacket::parse(error).map(|e| e.code).ok();
+        Ok(Seen { error: code, results: 1, ..Seen::default() })
+    }
+
+    /// The server says that no transaction is open, but writes were not owed: nobody saw the commit
+    /// (or the rollback after a deadlock). Late, but a superset.
+    pub(super) async fn settle_late(&mut self, scope: &Scope) {
+        if self.writes.is_empty() || self.state.in_transaction() || self.state.status_is_stale {
+            return;
+        }
+        if let Some(debt) = self.owe_before(scope, &[]).await {
+            debt.committed(None);
+        }
+        self.writes.clear();
+    }
+}
+
+/// A failed statement changed nothing: all written tables are in an engine with transactions.
+fn transactional(scope: &Scope, plan: &WritePlan) -> bool {
+    plan.captures.iter().all(|capture| {
+        scope
+            .ruleset
+            .catalog
+            .table(&capture.table)
+            .is_some_and(|table| table.engine.eq_ignore_ascii_case("InnoDB"))
+    })
+}

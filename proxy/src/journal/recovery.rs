@@ -1,0 +1,97 @@
+//! Opening: the lock, reading every segment, cutting a torn tail.
+//! Never here: writing records.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::record::{Record, scan};
+use super::{JournalError, RecordId, Recovery, segment};
+
+/// A segment that is full: only read and deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sealed {
+    pub number: u64,
+    pub bytes: u64,
+    /// Live records in it.
+    pub live: usize,
+    /// Its live records cannot be read again, so it must stay until they are removed.
+    pub stuck: bool,
+}
+
+/// What is on disk.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub recovery: Recovery,
+    pub segments: Vec<Sealed>,
+    /// Segment of each live record.
+    pub places: HashMap<u64, u64>,
+    pub next_id: u64,
+    pub next_segment: u64,
+}
+
+/// Locks the folder against every other opening, of this process too. Released when dropped.
+pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
+    let shown = folder.display().to_string();
+    let io = |error: io::Error| JournalError::Io { path: shown.clone(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(io)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: shown }),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Reads every segment. A torn tail of the last one is cut off; damage is skipped and stays where it is.
+pub(super) fn read(folder: &Path) -> io::Result<Found> {
+    let numbers = segment::numbers(folder)?;
+    let mut live: BTreeMap<u64, (u64, Vec<u8>)> = BTreeMap::new();
+    let mut segments = Vec::new();
+    let (mut damaged_bytes, mut torn_tail, mut greatest_id) = (0, false, 0);
+    for &number in &numbers {
+        let mut bytes = segment::read(folder, number)?;
+        let tally = scan(&bytes, |record| match record {
+            Record::Put { id, payload } => {
+                greatest_id = greatest_id.max(id);
+                live.insert(id, (number, bytes[payload].to_vec()));
+            }
+            Record::Remove { id } => {
+                greatest_id = greatest_id.max(id);
+                live.remove(&id);
+            }
+        });
+        damaged_bytes += tally.damaged_bytes;
+        if tally.kept_bytes < bytes.len() {
+            if Some(&number) == numbers.last() {
+                torn_tail = true;
+                segment::cut(folder, number, tally.kept_bytes as u64)?;
+                bytes.truncate(tally.kept_bytes);
+            } else {
+                // A segment is complete before the next one begins.
+                damaged_bytes += (bytes.len() - tally.kept_bytes) as u64;
+            }
+        }
+        segments.push(Sealed { number, bytes: bytes.len() as u64, live: 0, stuck: false });
+    }
+    let places: HashMap<u64, u64> = live.iter().map(|(id, (number, _))| (*id, *number)).collect();
+    for number in places.values() {
+        if let Some(sealed) = segments.iter_mut().find(|sealed| sealed.number == *number) {
+            sealed.live += 1;
+        }
+    }
+    let records = live.into_iter().map(|(id, (_, payload))| (RecordId(id), payload)).collect();
+    Ok(Found {
+        recovery: Recovery { records, damaged_bytes, torn_tail },
+        segments,
+        places,
+        next_id: greatest_id + 1,
+        next_segment: numbers.last().map_or(1, |last| last + 1),
+    })
+}

@@ -1,0 +1,97 @@
+//! The workload against a server without Segue in between: most statements succeed, every error is
+//! an expected one, lost connections are taken up again.
+//! Never here: DynamoDB. Set SEGUE_TEST_MYSQL_URL to a server's URL (without database) to run it.
+
+use std::time::Duration;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable as _;
+use segue_tests::workload::{self, LostConnection, Plan};
+
+/// Least part of the statements that succeeds; below, the generator makes little sense.
+const SUCCEEDED_MIN: f64 = 0.8;
+
+/// URL of an empty database on the server, or `None` where the test is skipped.
+async fn empty_database(name: &str) -> anyhow::Result<Option<String>> {
+    let Ok(server) = std::env::var("SEGUE_TEST_MYSQL_URL") else {
+        println!("skipped: SEGUE_TEST_MYSQL_URL is not set");
+        return Ok(None);
+    };
+    let server = server.trim_end_matches('/').to_owned();
+    let mut connection = Conn::from_url(&server).await?;
+    connection.query_drop(format!("DROP DATABASE IF EXISTS {name}")).await?;
+    connection.query_drop(format!("CREATE DATABASE {name}")).await?;
+    connection.disconnect().await?;
+    Ok(Some(format!("{server}/{name}")))
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn most_statements_succeed_and_all_errors_are_expected() -> anyhow::Result<()> {
+    let Some(url) = empty_database("segue_workload").await? else { return Ok(()) };
+    let seed = number("SEGUE_TEST_SEED", 1);
+    let rows = workload::prepare(&url, seed).await?;
+    println!("{rows} rows to begin with");
+    let mut plan = Plan::new(seed, &url);
+    plan.transactions = number("SEGUE_TEST_TRANSACTIONS", 150) as usize;
+    let report = workload::run(plan).await?;
+    println!("{report}");
+    let mut connection = Conn::from_url(&url).await?;
+    for table in workload::table_names() {
+        let count: Option<u64> =
+            connection.query_first(format!("SELECT COUNT(*) FROM {table}")).await?;
+        println!("  {table:<14} {:>6} rows at the end", count.unwrap_or_default());
+        anyhow::ensure!(count > Some(0), "{table} ran empty");
+    }
+    connection.disconnect().await?;
+    report.check()?;
+    let part = report.succeeded as f64 / report.statements as f64;
+    anyhow::ensure!(part >= SUCCEEDED_MIN, "only {part:.2} of the statements succeeded");
+    Ok(())
+}
+
+/// The other connections of the database. Two ways, because MariaDB's performance schema is off by
+/// default and MySQL's process list fails (error 3854) while a statement with bytes runs.
+async fn other_connections(connection: &mut Conn) -> anyhow::Result<Vec<u64>> {
+    let threads = "SELECT processlist_id FROM performance_schema.threads \
+                   WHERE processlist_db = DATABASE() AND processlist_id <> CONNECTION_ID()";
+    let list = "SELECT id FROM information_schema.processlist \
+                WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+    let others: Vec<u64> = connection.query(threads).await?;
+    Ok(if others.is_empty() { connection.query(list).await? } else { others })
+}
+
+/// Kills the other connections of a database, `times` times.
+async fn kill_connections(url: &str, times: usize) -> anyhow::Result<()> {
+    let mut connection = Conn::from_url(url).await?;
+    for _ in 0..times {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for id in other_connections(&mut connection).await? {
+            // It may be gone already.
+            let _ = connection.query_drop(format!("KILL {id}")).await;
+        }
+    }
+    connection.disconnect().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_connections_are_taken_up_again() -> anyhow::Result<()> {
+    let Some(url) = empty_database("segue_workload_lost").await? else { return Ok(()) };
+    workload::prepare(&url, 11).await?;
+    let mut plan = Plan::new(11, &url);
+    plan.transactions = 120;
+    plan.pause = Duration::from_millis(5);
+    plan.lost_connection = LostConnection::Reconnect;
+    let (report, killed) = tokio::join!(workload::run(plan), kill_connections(&url, 5));
+    killed?;
+    let report = report?;
+    println!("{report}");
+    report.check()?;
+    anyhow::ensure!(report.transactions == 480, "every transaction was begun");
+    anyhow::ensure!(report.lost_connections > 0, "connections were killed");
+    Ok(())
+}
