@@ -80,10 +80,12 @@ pub const REFRESH_CONFLICTS_MAX: usize = 16;
 
 /// First and longest wait in milliseconds before a refresh that met a passing fault is tried again.
 pub const REFRESH_RETRY_MS_MIN: u64 = 50;
+pub const REFRESH_RETRY_MS_MAX: u64 = 5_000;
 
 /// First and longest wait in milliseconds before a parked key whose cause may lie outside of the row
 /// (missing table, denied access, collision) is tried again.
 pub const PARKED_RETRY_MS_MIN: u64 = 30_000;
+pub const PARKED_RETRY_MS_MAX: u64 = 600_000;
 
 /// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
 pub const TAGS_CACHED_MAX: usize = 100_000;
