@@ -129,12 +129,17 @@ pub struct SegueProcess {
     mysql_port: u16,
     admin_port: u16,
     http: reqwest::Client,
+    environment: Vec<(String, String)>,
 }
 
 impl SegueProcess {
-    /// Writes the settings, starts `segue serve` and waits until it is healthy.
+    /// Writes the settings, creates the DynamoDB tables where Segue does not do so itself, starts
+    /// `segue serve` and waits until it is healthy.
     pub async fn start(config: &SegueConfig) -> Result<SegueProcess> {
         let segue = SegueProcess::prepare(config)?;
+        if matches!(config.store, Store::Endpoint(_)) {
+            segue.create_tables().await?;
+        }
         segue.start_again().await?;
         Ok(segue)
     }
@@ -160,11 +165,12 @@ impl SegueProcess {
             ("AWS_EC2_METADATA_DISABLED".into(), "true".into()),
         ];
         command.environment.extend(config.environment.clone());
+        let environment = command.environment.clone();
         // The folder stays: journal and log are what a failed test is understood by.
         let log = folder.join("segue.log");
         let kept = Kept::new(Keeper::new(&command, &log, Leftovers::Keep)?);
         let http = reqwest::Client::new();
-        Ok(SegueProcess { kept, folder, log, mysql_port, admin_port, http })
+        Ok(SegueProcess { kept, folder, log, mysql_port, admin_port, http, environment })
     }
 
     /// Starts it (again), on the same ports, journal and phases file.
@@ -176,6 +182,24 @@ impl SegueProcess {
             async { request.send().await.is_ok_and(|answer| answer.status().is_success()) }
         })
         .await
+    }
+
+    /// Runs `segue tables create`: engines behind a URL get their tables only so.
+    pub async fn create_tables(&self) -> Result<()> {
+        let output = self.command(&["tables", "create"]).await?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            bail!("segue tables create: {}: {}", output.status, text.trim());
+        }
+        Ok(())
+    }
+
+    /// Runs another command with the same settings file; `--config` is added.
+    pub async fn command(&self, words: &[&str]) -> Result<std::process::Output> {
+        let mut command = tokio::process::Command::new(program("segue")?);
+        command.args(words).arg("--config").arg(self.folder.join("segue.toml"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(std::process::Stdio::null()).output().await.context("run segue")
     }
 
     /// SIGTERM; returns the exit status.

@@ -176,7 +176,10 @@ fn cycles(sources: &[Source], member: &str) -> Vec<String> {
         seen
     };
     let looping = rooms.iter().filter(|room| reaches(room).contains(**room));
-    looping.map(|room| format!("{member}: `{room}` reaches itself through other rooms")).collect()
+    let tell = |room: &&str| {
+        format!("{member}: `{room}` reaches itself through one of {:?}", edges.get(*room))
+    };
+    looping.map(tell).collect()
 }
 
 /// Our own crates in a manifest that it may not depend on.

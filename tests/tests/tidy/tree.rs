@@ -80,7 +80,42 @@ pub fn read(path: &str) -> Option<String> {
 /// Every Rust file, scanned.
 pub fn sources() -> Vec<Source> {
     let rust = files().into_iter().filter(|path| path.ends_with(".rs"));
-    rust.filter_map(|path| Some(Source::new(&path, &read(&path)?))).collect()
+    let mut sources: Vec<Source> =
+        rust.filter_map(|path| Some(Source::new(&path, &read(&path)?))).collect();
+    let tests: Vec<String> = sources.iter().flat_map(test_modules).collect();
+    for source in &mut sources {
+        let stem = source.path.trim_end_matches(".rs").trim_end_matches("/mod");
+        if tests.iter().any(|test| stem == test || stem.starts_with(&format!("{test}/"))) {
+            source.product = String::new();
+        }
+    }
+    sources
+}
+
+/// Paths, without ending, of modules that a file declares as `#[cfg(test)] mod name;`.
+fn test_modules(source: &Source) -> Vec<String> {
+    let (folder, file) = source.path.rsplit_once('/').unwrap_or(("", &source.path));
+    let folder = match file {
+        "mod.rs" | "lib.rs" | "main.rs" => folder.to_owned(),
+        _ => format!("{folder}/{}", file.trim_end_matches(".rs")),
+    };
+    let marks = source.code.match_indices("#[cfg(test)]");
+    let names = marks.filter_map(|(at, mark)| {
+        let declaration = source.code[at + mark.len()..].split([';', '{']).next()?;
+        let words: Vec<&str> = declaration.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "mod")?;
+        Some(format!("{folder}/{}", words.get(at + 1)?))
+    });
+    names.collect()
+}
+
+#[test]
+fn declared_test_modules_are_found() {
+    let text = "#[cfg(test)]\nmod round_trips;\n#[cfg(test)]\npub(crate) mod testing;\nmod real;";
+    let found = test_modules(&Source::new("rules/src/value/mod.rs", text));
+    assert_eq!(found, ["rules/src/value/round_trips", "rules/src/value/testing"]);
+    let found = test_modules(&Source::new("rules/src/route.rs", text));
+    assert_eq!(found[0], "rules/src/route/round_trips");
 }
 
 #[test]

@@ -10,6 +10,7 @@ const BINARY_CHARSET: u16 = 63;
 
 pub(super) fn row_to_cells(row: mysql_async::Row) -> Row {
     let columns = row.columns();
+    // tidy: allowed because the driver's `Row::unwrap` takes the values out; it is no Option's.
     columns.iter().zip(row.unwrap()).map(|(column, value)| to_cell(column, value)).collect()
 }
 
