@@ -83,8 +83,14 @@ async fn the_oracle_agrees_with_a_true_copy_and_finds_every_change() -> anyhow::
     connection.query_drop(format!("CREATE DATABASE {database}")).await?;
     connection.disconnect().await?;
     let url = format!("{}/{database}", server.trim_end_matches('/'));
-    workload::prepare(&url, 5).await?;
-    workload::run(Plan::new(5, &url)).await?.check()?;
+    let number = |name: &str, otherwise: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    let seed = number("SEGUE_TEST_SEED", 5);
+    workload::prepare(&url, seed).await?;
+    let mut plan = Plan::new(seed, &url);
+    plan.transactions = number("SEGUE_TEST_TRANSACTIONS", 100) as usize;
+    workload::run(plan).await?.check()?;
     let control = Control::connect(&url, 4).await?;
     for contract in [CONTRACT_A, CONTRACT_B] {
         let catalog = control.catalog(database).await?;
