@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::homes::Homes;
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::sweeps::Sweeps;
@@ -96,6 +97,7 @@ pub(crate) struct Shared {
     pub faults: MirrorFaults,
     pub state: Mutex<State>,
     pub tags: Tags,
+    pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
     /// Something was queued, or a batch ended.
     pub work: Notify,

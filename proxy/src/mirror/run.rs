@@ -161,11 +161,12 @@ fn machine(
     shared: &Shared,
     entity: &Entity,
     target: &Target,
-    stale: BTreeSet<ItemKey>,
+    mut stale: BTreeSet<ItemKey>,
     moment: Moment,
 ) -> Refresh {
     let owner = Owner { entity: entity.name.clone(), key: bookkeeping::encode_key(&target.key) };
     let own_key = if entity.key_from_row_key { entity.key_of(&target.key) } else { None };
+    stale.extend(shared.homes.of(&owner));
     let tags = stale
         .iter()
         .chain(&own_key)
@@ -257,6 +258,9 @@ impl Run<'_> {
             match self.shared.store.put(self.table, &item, &expect).await? {
                 WriteOutcome::Done => {
                     self.shared.tags.learn(key, &self.me, &tag);
+                    if !self.entity.key_from_row_key {
+                        self.shared.homes.moved(&self.me, key);
+                    }
                     self.count("written");
                     return Ok(Event::PutDone { tag });
                 }
@@ -281,6 +285,7 @@ impl Run<'_> {
         match self.shared.store.delete(self.table, key, &expected(expect)).await? {
             WriteOutcome::Done => {
                 self.shared.tags.forget(key);
+                self.shared.homes.gone(&self.me, key);
                 if removes {
                     self.count("deleted");
                 }

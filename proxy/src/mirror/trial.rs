@@ -252,10 +252,12 @@ async fn what_was_owed_at_a_crash_is_applied_after_it() {
         drop((mirror, journal));
         let (mirror, recovered, journal) = world.mirror(MirrorFaults::default()).await;
         eprintln!("recovered {recovered:?}");
+        let sweeping = tokio::spawn(Sweeper::without_barrier(mirror.clone()).run());
         assert!(mirror.wait_idle(Duration::from_secs(30)).await, "{:?}", mirror.owed());
         assert_eq!(world.differences().await, Vec::<String>::new(), "round {round}");
         balanced(&mirror);
         mirror.stop().await;
+        sweeping.await.unwrap();
         journal.close().await.unwrap();
     }
 }
