@@ -71,7 +71,7 @@ pub struct MirrorFaults {
     pub skip_fan_out: bool,
     /// A created item is not checked against its row again.
     pub skip_reread_after_create: bool,
-    /// Old item keys and old links are not read.
+    /// Old item keys and old links are neither read nor remembered.
     pub skip_old_image: bool,
     /// Nothing is put into the journal.
     pub skip_journal: bool,
