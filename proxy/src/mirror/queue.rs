@@ -152,9 +152,8 @@ impl Queue {
     /// Takes up to `most` keys of one entity to run.
     pub fn take(&mut self, most: usize) -> Vec<(Target, BTreeSet<ItemKey>)> {
         for priority in [Priority::Live, Priority::Sweep] {
-            loop {
-                let Some((order, queues)) = self.lanes.get_mut(&priority) else { break };
-                let Some(entity) = order.pop_front() else { break };
+            let Some((order, queues)) = self.lanes.get_mut(&priority) else { continue };
+            while let Some(entity) = order.pop_front() {
                 let Some(queue) = queues.get_mut(&entity) else { continue };
                 let mut batch = Vec::new();
                 while batch.len() < most {
