@@ -90,6 +90,9 @@ pub const PARKED_RETRY_MS_MAX: u64 = 600_000;
 /// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
 pub const TAGS_CACHED_MAX: usize = 100_000;
 
+/// Rows with movable item keys whose last item key is kept in memory (about 300 bytes each).
+pub const HOMES_CACHED_MAX: usize = 100_000;
+
 /// Keys that a sweep reads from MySQL at once.
 pub const SWEEP_SCAN_KEYS: usize = 1_000;
 

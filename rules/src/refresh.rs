@@ -144,12 +144,23 @@ struct Known {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State {
-    Reading { created: Option<ItemKey> },
+    Reading {
+        created: Option<ItemKey>,
+    },
     /// `anew`: no item of ours stands there, so whoever moves or deletes the row finds nothing to
     /// delete; the row must be looked at again afterwards.
-    Putting { key: ItemKey, anew: bool },
-    Deleting { key: ItemKey, left: Vec<ItemKey> },
-    Checking { key: ItemKey, existing: Existing },
+    Putting {
+        key: ItemKey,
+        anew: bool,
+    },
+    Deleting {
+        key: ItemKey,
+        left: Vec<ItemKey>,
+    },
+    Checking {
+        key: ItemKey,
+        existing: Existing,
+    },
     Ended,
 }
 
@@ -189,9 +200,7 @@ impl Refresh {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, event) {
             (State::Reading { created }, Event::Row(image)) => self.row_read(created, image),
-            (State::Putting { key, anew }, Event::PutDone { tag }) => {
-                self.put_done(key, anew, tag)
-            }
+            (State::Putting { key, anew }, Event::PutDone { tag }) => self.put_done(key, anew, tag),
             (State::Putting { key, anew }, Event::PutConflict { tag, existing }) => {
                 self.put_conflict(key, anew, tag, existing)
             }
@@ -327,5 +336,7 @@ impl Refresh {
     }
 }
 
+#[cfg(test)]
+mod interleaved;
 #[cfg(test)]
 mod tests;

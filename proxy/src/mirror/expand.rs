@@ -169,3 +169,23 @@ pub(crate) fn collapse(ruleset: &Ruleset, debt: &Debt, reason: &str) -> Units {
     }
     units
 }
+
+/// Driving tables of those entities the debt may reach whose item keys depend on joined rows.
+pub(crate) fn movable(ruleset: &Ruleset, debt: &Debt) -> BTreeSet<TableName> {
+    let joined: BTreeSet<_> = (ruleset.sources.values().flat_map(|source| &source.joins))
+        .filter(|join| join.decides_item_key)
+        .map(|join| join.entity)
+        .collect();
+    let named = debt.entries.iter().map(|dirty| dirty.table());
+    let tables: BTreeSet<TableName> =
+        named.flat_map(|table| cascade_closure(ruleset, table)).collect();
+    tables
+        .iter()
+        .filter_map(|table| ruleset.sources.get(table))
+        .flat_map(|source| {
+            source.drives.iter().copied().chain(source.joins.iter().map(|join| join.entity))
+        })
+        .filter(|id| joined.contains(id))
+        .map(|id| ruleset.entity(id).source.clone())
+        .collect()
+}

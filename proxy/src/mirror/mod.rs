@@ -12,6 +12,7 @@
 mod bookkeeping;
 mod engine;
 mod expand;
+mod homes;
 mod intake;
 mod ledger;
 mod lookup;
@@ -88,6 +89,7 @@ impl Mirror {
             faults: parts.faults,
             state: Mutex::new(State::default()),
             tags: tags::Tags::new(limits::TAGS_CACHED_MAX),
+            homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
             watermarks: DashMap::new(),
             work: Notify::new(),
             progress: Notify::new(),
@@ -102,11 +104,13 @@ impl Mirror {
         let mut recovered =
             Recovered { damaged: parts.recovery.damaged_bytes > 0, ..Recovered::default() };
         let mut unreadable = Vec::new();
+        let mut movable = BTreeSet::new();
         for (record, bytes) in parts.recovery.records {
             match Debt::decode(&bytes) {
                 Some(debt) => {
                     recovered.transactions += 1;
                     recovered.entries += debt.entries.len();
+                    movable.extend(expand::movable(&mirror.shared.ruleset(), &debt));
                     mirror.shared.take_up(debt, Some(record));
                 }
                 None => unreadable.push(record),
@@ -115,6 +119,10 @@ impl Mirror {
         if recovered.damaged || !unreadable.is_empty() {
             recovered.damaged = true;
             mirror.sweep_everything("journal-damaged").await;
+        }
+        // Which item keys such rows had between commits was known to the process that is gone.
+        for table in &movable {
+            mirror.sweep(table, "recovered-movable-keys").await;
         }
         // Only now: until the sweeps are on disk, the unreadable records are the only trace.
         for record in unreadable {

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::homes::Homes;
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::sweeps::Sweeps;
@@ -70,7 +71,7 @@ pub struct MirrorFaults {
     pub skip_fan_out: bool,
     /// A created item is not checked against its row again.
     pub skip_reread_after_create: bool,
-    /// Old item keys and old links are not read.
+    /// Old item keys and old links are neither read nor remembered.
     pub skip_old_image: bool,
     /// Nothing is put into the journal.
     pub skip_journal: bool,
@@ -96,6 +97,7 @@ pub(crate) struct Shared {
     pub faults: MirrorFaults,
     pub state: Mutex<State>,
     pub tags: Tags,
+    pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
     /// Something was queued, or a batch ended.
     pub work: Notify,

@@ -9,7 +9,9 @@ use futures_util::StreamExt;
 use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
-use segue_rules::refresh::{Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step};
+use segue_rules::refresh::{
+    Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step,
+};
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
@@ -125,7 +127,9 @@ pub(crate) async fn run_batch(
                 ControlError::Transient(reason) => Outcome::Retry(reason.clone()),
                 ControlError::Rejected(reason) => refused(reason.clone()),
             };
-            machines.iter().for_each(|(target, _)| settle(target, (outcome(&error), BTreeSet::new())));
+            machines
+                .iter()
+                .for_each(|(target, _)| settle(target, (outcome(&error), BTreeSet::new())));
             return;
         }
     };
@@ -161,11 +165,14 @@ fn machine(
     shared: &Shared,
     entity: &Entity,
     target: &Target,
-    stale: BTreeSet<ItemKey>,
+    mut stale: BTreeSet<ItemKey>,
     moment: Moment,
 ) -> Refresh {
     let owner = Owner { entity: entity.name.clone(), key: bookkeeping::encode_key(&target.key) };
     let own_key = if entity.key_from_row_key { entity.key_of(&target.key) } else { None };
+    if !shared.faults.skip_old_image {
+        stale.extend(shared.homes.of(&owner));
+    }
     let tags = stale
         .iter()
         .chain(&own_key)
@@ -257,6 +264,9 @@ impl Run<'_> {
             match self.shared.store.put(self.table, &item, &expect).await? {
                 WriteOutcome::Done => {
                     self.shared.tags.learn(key, &self.me, &tag);
+                    if !self.entity.key_from_row_key {
+                        self.shared.homes.moved(&self.me, key);
+                    }
                     self.count("written");
                     return Ok(Event::PutDone { tag });
                 }
@@ -281,6 +291,7 @@ impl Run<'_> {
         match self.shared.store.delete(self.table, key, &expected(expect)).await? {
             WriteOutcome::Done => {
                 self.shared.tags.forget(key);
+                self.shared.homes.gone(&self.me, key);
                 if removes {
                     self.count("deleted");
                 }

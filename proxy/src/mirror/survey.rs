@@ -150,8 +150,10 @@ impl Mirror {
             }
         }
         self.shared.work.notify_one();
-        async {
-            receiver.await.unwrap_or_else(|_| RefreshEnd::Refused("the mirror stopped".to_owned()))
+        let stop = self.shared.stop.clone();
+        async move {
+            let answer = stop.run_until_cancelled(receiver).await.and_then(Result::ok);
+            answer.unwrap_or_else(|| RefreshEnd::Refused("the mirror stopped".to_owned()))
         }
     }
 

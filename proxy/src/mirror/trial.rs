@@ -18,7 +18,7 @@ use segue_rules::value::{Cell, Item, ItemKey, SourceKey};
 
 use super::{Mirror, MirrorFaults, MirrorParts, MirrorSettings};
 use crate::dynamo::{Billing, Store, key_of, plan};
-use crate::journal::{Durability, Journal, JournalOptions, Recovery};
+use crate::journal::{Durability, Journal, JournalOptions};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
@@ -34,11 +34,9 @@ struct World {
 
 async fn world(database: &str) -> Option<World> {
     let read = |name: &str| std::env::var(name).ok();
-    let (Some(url), Some(contract), Some(schema)) = (
-        read("SEGUE_TEST_MYSQL_URL"),
-        read("SEGUE_TEST_CONTRACT"),
-        read("SEGUE_TEST_SCHEMA"),
-    ) else {
+    let (Some(url), Some(contract), Some(schema)) =
+        (read("SEGUE_TEST_MYSQL_URL"), read("SEGUE_TEST_CONTRACT"), read("SEGUE_TEST_SCHEMA"))
+    else {
         eprintln!("skipped: no MySQL to test with");
         return None;
     };
@@ -76,13 +74,19 @@ async fn world(database: &str) -> Option<World> {
 }
 
 impl World {
-    async fn journal(&self) -> (Journal, Recovery) {
-        let options = JournalOptions { durability: Durability::Write, bytes_max: 1 << 28 };
-        Journal::open(self.folder.path(), options, self.metrics.clone()).await.unwrap()
+    async fn mirror(&self, faults: MirrorFaults) -> (Mirror, super::Recovered, Journal) {
+        self.sidecar("one", faults).await
     }
 
-    async fn mirror(&self, faults: MirrorFaults) -> (Mirror, super::Recovered, Journal) {
-        let (journal, recovery) = self.journal().await;
+    async fn sidecar(
+        &self,
+        name: &str,
+        faults: MirrorFaults,
+    ) -> (Mirror, super::Recovered, Journal) {
+        let options = JournalOptions { durability: Durability::Write, bytes_max: 1 << 28 };
+        let folder = self.folder.path().join(name);
+        let metrics = self.metrics.clone();
+        let (journal, recovery) = Journal::open(&folder, options, metrics).await.unwrap();
         let ruleset = self.ruleset.clone();
         let parts = MirrorParts {
             control: self.control.clone(),
@@ -149,20 +153,88 @@ fn statement(random: &mut StdRng, ruleset: &Ruleset) -> (String, Vec<DirtyEntry>
         Change::Update(named.collect::<BTreeSet<usize>>())
     };
     let (table, sql, change) = match random.random_range(0..14) {
-        0 => ("users", format!("INSERT INTO users (id, username, email, password_hash) VALUES ({id}, 'u{number}', 'e{number}', 'x')"), Change::Insert),
-        1 => ("users", format!("UPDATE users SET username = 'U{number}' WHERE id = {id}"), columns("users", &["username", "updated_at"])),
-        2 if number < 150 => ("users", format!("DELETE FROM users WHERE id = {id}"), Change::Delete),
-        3 => ("categories", format!("INSERT INTO categories (id, name, parent_id) VALUES ({id}, 'c{number}', NULL)"), Change::Insert),
-        4 => ("categories", format!("UPDATE categories SET name = 'C{number}', parent_id = {other} WHERE id = {id}"), columns("categories", &["name", "parent_id"])),
-        5 if number < 300 => ("categories", format!("DELETE FROM categories WHERE id = {id}"), Change::Delete),
-        6 => ("products", format!("INSERT INTO products (id, seller_id, category_id, name, price) VALUES ({id}, {other}, {other}, 'p{number}', {number}.5)"), Change::Insert),
-        7 => ("products", format!("UPDATE products SET price = {number}, name = 'P{number}', category_id = {other} WHERE id = {id}"), columns("products", &["price", "name", "category_id", "updated_at"])),
-        8 if number < 300 => ("products", format!("DELETE FROM products WHERE id = {id}"), Change::Delete),
-        9 => ("shopping_carts", format!("INSERT INTO shopping_carts (id, user_id, product_id, quantity) VALUES ({id}, {other}, {other}, {number})"), Change::Insert),
-        10 => ("shopping_carts", format!("UPDATE shopping_carts SET quantity = {number}, user_id = {other} WHERE id = {id}"), columns("shopping_carts", &["quantity", "user_id", "updated_at"])),
-        11 => ("orders", format!("INSERT INTO orders (id, user_id, total_amount) VALUES ({id}, {other}, {number})"), Change::Insert),
-        12 => ("orders", format!("UPDATE orders SET status = 'completed', user_id = {other} WHERE id = {id}"), columns("orders", &["status", "user_id", "updated_at"])),
-        _ => ("order_items", format!("INSERT INTO order_items (id, order_id, product_id, quantity, price_at_time) VALUES ({id}, {other}, {other}, 1, {number}) ON DUPLICATE KEY UPDATE quantity = {number}, order_id = {other}"), Change::Any),
+        0 => (
+            "users",
+            format!(
+                "INSERT INTO users (id, username, email, password_hash) VALUES ({id}, 'u{number}', 'e{number}', 'x')"
+            ),
+            Change::Insert,
+        ),
+        1 => (
+            "users",
+            format!("UPDATE users SET username = 'U{number}' WHERE id = {id}"),
+            columns("users", &["username", "updated_at"]),
+        ),
+        2 if number < 150 => {
+            ("users", format!("DELETE FROM users WHERE id = {id}"), Change::Delete)
+        }
+        3 => (
+            "categories",
+            format!(
+                "INSERT INTO categories (id, name, parent_id) VALUES ({id}, 'c{number}', NULL)"
+            ),
+            Change::Insert,
+        ),
+        4 => (
+            "categories",
+            format!(
+                "UPDATE categories SET name = 'C{number}', parent_id = {other} WHERE id = {id}"
+            ),
+            columns("categories", &["name", "parent_id"]),
+        ),
+        5 if number < 300 => {
+            ("categories", format!("DELETE FROM categories WHERE id = {id}"), Change::Delete)
+        }
+        6 => (
+            "products",
+            format!(
+                "INSERT INTO products (id, seller_id, category_id, name, price) VALUES ({id}, {other}, {other}, 'p{number}', {number}.5)"
+            ),
+            Change::Insert,
+        ),
+        7 => (
+            "products",
+            format!(
+                "UPDATE products SET price = {number}, name = 'P{number}', category_id = {other} WHERE id = {id}"
+            ),
+            columns("products", &["price", "name", "category_id", "updated_at"]),
+        ),
+        8 if number < 300 => {
+            ("products", format!("DELETE FROM products WHERE id = {id}"), Change::Delete)
+        }
+        9 => (
+            "shopping_carts",
+            format!(
+                "INSERT INTO shopping_carts (id, user_id, product_id, quantity) VALUES ({id}, {other}, {other}, {number})"
+            ),
+            Change::Insert,
+        ),
+        10 => (
+            "shopping_carts",
+            format!(
+                "UPDATE shopping_carts SET quantity = {number}, user_id = {other} WHERE id = {id}"
+            ),
+            columns("shopping_carts", &["quantity", "user_id", "updated_at"]),
+        ),
+        11 => (
+            "orders",
+            format!(
+                "INSERT INTO orders (id, user_id, total_amount) VALUES ({id}, {other}, {number})"
+            ),
+            Change::Insert,
+        ),
+        12 => (
+            "orders",
+            format!("UPDATE orders SET status = 'completed', user_id = {other} WHERE id = {id}"),
+            columns("orders", &["status", "user_id", "updated_at"]),
+        ),
+        _ => (
+            "order_items",
+            format!(
+                "INSERT INTO order_items (id, order_id, product_id, quantity, price_at_time) VALUES ({id}, {other}, {other}, 1, {number}) ON DUPLICATE KEY UPDATE quantity = {number}, order_id = {other}"
+            ),
+            Change::Any,
+        ),
     };
     let Some(source) = ruleset.sources.get(table) else { return (sql, Vec::new()) };
     let old_image = match source.needs_old_image(&change, ruleset) {
@@ -211,7 +283,12 @@ async fn play(world: &World, mirrors: &[Mirror], seed: u64, transactions: usize)
 fn balanced(mirror: &Mirror) {
     for table in mirror.owed().tables {
         let counts = table.counts;
-        assert_eq!(counts.seen, counts.applied + counts.superseded + counts.owed, "{}", table.table);
+        assert_eq!(
+            counts.seen,
+            counts.applied + counts.superseded + counts.owed,
+            "{}",
+            table.table
+        );
     }
 }
 
@@ -239,6 +316,28 @@ async fn items_follow_random_transactions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_follow_transactions_through_several_sidecars() {
+    let Some(world) = world("mirror_several").await else { return };
+    let seed = rand::random::<u64>() >> 8;
+    eprintln!("seed {seed}");
+    let mut mirrors = Vec::new();
+    for name in ["one", "two", "three"] {
+        mirrors.push(world.sidecar(name, MirrorFaults::default()).await.0);
+    }
+    for round in 0..5 {
+        play(&world, &mirrors, seed + 100 * round, 60).await;
+        for mirror in &mirrors {
+            assert!(mirror.wait_idle(Duration::from_secs(30)).await, "{:?}", mirror.owed());
+            balanced(mirror);
+        }
+        assert_eq!(world.differences().await, Vec::<String>::new(), "seed {seed} round {round}");
+    }
+    for mirror in &mirrors {
+        mirror.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_owed_at_a_crash_is_applied_after_it() {
     let Some(world) = world("mirror_crash").await else { return };
     for round in 0..4 {
@@ -252,10 +351,12 @@ async fn what_was_owed_at_a_crash_is_applied_after_it() {
         drop((mirror, journal));
         let (mirror, recovered, journal) = world.mirror(MirrorFaults::default()).await;
         eprintln!("recovered {recovered:?}");
+        let sweeping = tokio::spawn(Sweeper::without_barrier(mirror.clone()).run());
         assert!(mirror.wait_idle(Duration::from_secs(30)).await, "{:?}", mirror.owed());
         assert_eq!(world.differences().await, Vec::<String>::new(), "round {round}");
         balanced(&mirror);
         mirror.stop().await;
+        sweeping.await.unwrap();
         journal.close().await.unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! Greatest AUTO_INCREMENT values known, so that an intent need not cover the whole table.
 //! Never here: what an intent is (see `segue_rules::txn`).
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use segue_rules::entity::Ruleset;
@@ -45,8 +44,7 @@ pub(crate) fn raise(shared: &Shared, table: &str, value: u64) {
 }
 
 fn raise_to(shared: &Shared, table: &str, value: u64) -> u64 {
-    let known =
-        shared.watermarks.entry(TableName::from(table)).or_insert_with(Arc::default).clone();
+    let known = shared.watermarks.entry(TableName::from(table)).or_default().clone();
     known.fetch_max(value, Ordering::AcqRel).max(value)
 }
 
