@@ -4,7 +4,7 @@
 //! Known limits of statements that run wrapped in a transaction of Segue's own (only autocommitted
 //! writes whose keys or old rows have to be read first):
 //! - `ROW_COUNT()`, `FOUND_ROWS()` and `GET DIAGNOSTICS` straight after one see Segue's COMMIT.
-//!   `SHOW WARNINGS` is answered with the statement's own warnings.
+//!   `SHOW WARNINGS` is answered with the statement's own warnings and errors.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
 pub mod command;

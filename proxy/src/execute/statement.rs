@@ -47,7 +47,8 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
-        match route {
+        let certain = self.state.autocommits() && !self.state.status_is_stale;
+        let seen = match route {
             Route::Relay => self.exchange(unit.frames, reply).await,
             Route::Transaction(verb) => self.transaction(scope, verb, unit.frames, reply).await,
             Route::Session(change) => {
@@ -79,7 +80,12 @@ impl Connection {
             Route::ImplicitCommit => {
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
+        }?;
+        if certain && !matches!(route, Route::Sweep { .. }) && seen.error.is_some() {
+            // A failed statement that is understood begins no transaction.
+            self.state.status_is_stale = false;
         }
+        Ok(seen)
     }
 
     /// Relays a statement that may have changed anything in some tables.

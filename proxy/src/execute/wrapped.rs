@@ -48,7 +48,9 @@ impl Connection {
         let seen = held.seen;
         self.note(seen);
         if seen.error.is_some() {
+            let warnings = self.keep_warnings(seen).await?;
             self.run(ROLLBACK).await?;
+            self.warnings = warnings;
             self.deliver(&mut held, reply).await?;
             return Ok(seen);
         }
@@ -88,9 +90,9 @@ impl Connection {
         self.client.send(&held.frames).await.map_err(client_io)
     }
 
-    /// Fetches the statement's warnings, which the COMMIT would clear.
+    /// Fetches the statement's warnings, which the COMMIT or ROLLBACK would clear.
     async fn keep_warnings(&mut self, seen: Seen) -> Result<Option<Vec<u8>>, SessionError> {
-        if seen.ok.is_none_or(|ok| ok.warnings == 0) {
+        if seen.error.is_none() && seen.ok.is_none_or(|ok| ok.warnings == 0) {
             return Ok(None);
         }
         let capabilities = self.capabilities;

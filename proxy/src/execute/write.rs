@@ -76,7 +76,7 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
-        let entries = self.captured(scope, entries);
+        let entries = Self::captured(scope, entries);
         let debt = self.owe(scope, entries).await;
         let seen = self.exchange(unit.frames, reply).await?;
         if let Some(debt) = debt {
@@ -100,7 +100,7 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
-        let mut entries = self.captured(scope, bound.entries);
+        let mut entries = Self::captured(scope, bound.entries);
         if let Some(ledger) = self.shared.ledger.clone() {
             let watermark = ledger.auto_increment_watermark(&scope.ruleset, &table).await;
             let dirty =
@@ -173,7 +173,7 @@ impl Connection {
                 entries.extend(plan.preselected(&scope.ruleset, preselect.capture, &answer.rows));
             }
         }
-        Ok(Learnt::Entries(self.captured(scope, entries)))
+        Ok(Learnt::Entries(Self::captured(scope, entries)))
     }
 
     /// Entries that the OK packet tells.
@@ -194,15 +194,12 @@ impl Connection {
         if let (Some(entry), Some(ledger), 1..) = (entries.first(), &self.shared.ledger, ok.insert_id) {
             ledger.raise_watermark(entry.dirty.table(), ok.insert_id);
         }
-        self.captured(scope, entries)
+        Self::captured(scope, entries)
     }
 
     /// Those of the entries whose tables are captured.
-    fn captured(&self, scope: &Scope, mut entries: Vec<DirtyEntry>) -> Vec<DirtyEntry> {
+    fn captured(scope: &Scope, mut entries: Vec<DirtyEntry>) -> Vec<DirtyEntry> {
         entries.retain(|entry| scope.tables.contains(entry.dirty.table()));
-        for entry in &entries {
-            self.shared.metrics.captured.with_label_values(&[entry.dirty.table()]).inc();
-        }
         entries
     }
 

@@ -7,7 +7,7 @@ use segue_config::limits;
 use tokio_util::sync::CancellationToken;
 
 use super::SessionShared;
-use super::authentication::{self, Authenticated};
+use super::authentication::{Authenticated, Exchange};
 use super::login::LoggedIn;
 use super::pin::Pin;
 use crate::execute::Connection;
@@ -27,6 +27,8 @@ pub struct Client {
     connection: Connection,
     /// Held while a transaction is open or a command is carried out.
     pin: Option<Pin>,
+    /// The greeting's challenge.
+    scramble: Vec<u8>,
     shared: Arc<SessionShared>,
 }
 
@@ -41,11 +43,11 @@ enum After {
 
 impl Client {
     pub fn new(logged_in: LoggedIn, shared: Arc<SessionShared>) -> Self {
-        let LoggedIn { client, server, login, status } = logged_in;
+        let LoggedIn { client, server, login, status, scramble } = logged_in;
         let state = SessionState::new(status, login.database.map(schema_name));
         let execution = shared.execution.clone();
         let connection = Connection::new(client, server, login.capabilities, state, execution);
-        Client { connection, pin: None, shared }
+        Client { connection, pin: None, scramble, shared }
     }
 
     pub async fn serve(mut self, stop: CancellationToken) -> Result<(), SessionError> {
@@ -181,7 +183,9 @@ impl Client {
         if let Some(mut walker) = command.rest {
             self.connection.legs().rest_of_packet(&mut walker).await?;
         }
-        match authentication::relay(self.connection.legs(), 0).await? {
+        let scramble = self.scramble.clone();
+        let exchange = Exchange { legs: self.connection.legs(), offset: 0, scramble };
+        match exchange.relay().await? {
             Authenticated::Yes { status } => {
                 self.connection.forget_session();
                 let schema = login.ok().and_then(|login| login.database).map(schema_name);

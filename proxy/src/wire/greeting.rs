@@ -16,6 +16,8 @@ pub struct Greeting {
     /// MariaDB's extended capabilities, 0 for others.
     pub extended: u32,
     pub status: u16,
+    /// The challenge of the default authentication plugin, without its closing NUL.
+    pub scramble: Vec<u8>,
     low_at: usize,
     extended_at: Option<usize>,
 }
@@ -27,22 +29,28 @@ impl Greeting {
             return Err(cursor.malformed());
         }
         let server_version = String::from_utf8_lossy(cursor.nul_bytes()?).into_owned();
-        cursor.bytes(4 + 8 + 1)?; // thread id, first part of the scramble, filler
+        cursor.u32()?; // thread id
+        let mut scramble = cursor.bytes(8)?.to_vec();
+        cursor.u8()?; // filler
         let low_at = payload.len() - cursor.rest().len();
         let low = cursor.u16()?;
         cursor.u8()?; // collation
         let status = cursor.u16()?;
         let high = cursor.u16()?;
         let capabilities = u32::from(low) | u32::from(high) << 16;
-        cursor.bytes(1 + 6)?; // scramble length, reserved
+        let length = usize::from(cursor.u8()?);
+        cursor.bytes(6)?; // reserved
         let at = payload.len() - cursor.rest().len();
         let last = cursor.u32()?;
+        let second = length.saturating_sub(8).max(13).min(cursor.rest().len());
+        scramble.extend_from_slice(cursor.bytes(second)?.strip_suffix(&[0]).unwrap_or_default());
         let is_mariadb = capabilities & capability::LONG_PASSWORD == 0;
         Ok(Greeting {
             server_version,
             capabilities,
             extended: if is_mariadb { last } else { 0 },
             status,
+            scramble,
             low_at,
             extended_at: is_mariadb.then_some(at),
         })
@@ -89,6 +97,7 @@ pub(crate) mod tests {
         let original = payload.clone();
         let parsed = Greeting::parse(&payload).unwrap();
         assert_eq!((parsed.capabilities, parsed.extended), (0x81bf_f7fe, 0x1d));
+        assert_eq!(parsed.scramble, b"abcdefghijklmnopqrst");
         parsed.narrow(&mut payload, 0x81bf_f7de, 0x8);
         let changed = (0..payload.len()).filter(|&i| payload[i] != original[i]).count();
         assert_eq!(changed, 2);

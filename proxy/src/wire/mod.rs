@@ -13,6 +13,7 @@ pub mod query;
 pub mod response;
 pub mod rows;
 pub mod scan;
+pub mod sha2;
 pub mod status;
 pub mod transport;
 
