@@ -224,7 +224,10 @@ fn tell_ports(sidecar: &Sidecar, shop: &Shop) {
 /// The commands' own fault: what a store did not answer is told apart from what it refused.
 fn fault(error: anyhow::Error) -> Fault {
     let unreachable = error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)))
+        matches!(
+            cause.downcast_ref(),
+            Some(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_))
+        )
     });
     let error = match error.downcast::<Fault>() {
         Ok(fault) => return fault,

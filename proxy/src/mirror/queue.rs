@@ -36,7 +36,9 @@ pub(crate) enum Waiter {
 pub enum RefreshEnd {
     Done,
     /// The row itself cannot be mirrored. Unless it is `owed` already, the caller must owe it.
-    Parked { owed: bool },
+    Parked {
+        owed: bool,
+    },
     /// A store refused; nothing of the table will work until its cause is gone.
     Refused(String),
 }
@@ -493,8 +495,7 @@ mod tests {
         let (sender, _receiver) = oneshot::channel();
         queue.request(target("E", 1), [], Some(Waiter::Caller(sender)), Priority::Sweep);
         taken(&mut queue);
-        let (callers, parked) =
-            queue.park(&target("E", 1), BTreeSet::new(), "x".into(), now, None);
+        let (callers, parked) = queue.park(&target("E", 1), BTreeSet::new(), "x".into(), now, None);
         assert_eq!((callers.len(), parked.len(), queue.len()), (1, 0, 0));
     }
 

@@ -9,7 +9,9 @@ use futures_util::StreamExt;
 use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
-use segue_rules::refresh::{Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step};
+use segue_rules::refresh::{
+    Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step,
+};
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
@@ -125,7 +127,9 @@ pub(crate) async fn run_batch(
                 ControlError::Transient(reason) => Outcome::Retry(reason.clone()),
                 ControlError::Rejected(reason) => refused(reason.clone()),
             };
-            machines.iter().for_each(|(target, _)| settle(target, (outcome(&error), BTreeSet::new())));
+            machines
+                .iter()
+                .for_each(|(target, _)| settle(target, (outcome(&error), BTreeSet::new())));
             return;
         }
     };

@@ -81,12 +81,7 @@ pub async fn log_in(
     let outcome =
         authentication::relay(Legs { client: &mut client, server: &mut server }, offset).await?;
     Ok(match outcome {
-        Authenticated::Yes { status } => Some(LoggedIn {
-            client,
-            server,
-            login,
-            status,
-        }),
+        Authenticated::Yes { status } => Some(LoggedIn { client, server, login, status }),
         Authenticated::No => None,
     })
 }
