@@ -164,6 +164,9 @@ pub const HEALTH_ANSWER_MS_MAX: u64 = 2_000;
 /// plan; MySQL's range optimiser counts each tuple.
 pub const CONTROL_KEYS_PER_STATEMENT_MAX: usize = 100;
 
+/// Most chunks of keys read in one snapshot transaction: a long one keeps MySQL from purging old rows.
+pub const CONTROL_CHUNKS_PER_SNAPSHOT_MAX: usize = 100;
+
 /// Connections of the control account's pool, unless the caller asks for fewer.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 

@@ -63,7 +63,9 @@ impl fmt::Display for Phase {
 
 /// A name that is no phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a phase; use mysql-only, dual-write, dual-read, dynamodb-primary or dynamodb-only")]
+#[error(
+    "`{0}` is not a phase; use mysql-only, dual-write, dual-read, dynamodb-primary or dynamodb-only"
+)]
 pub struct UnknownPhase(pub String);
 
 impl FromStr for Phase {

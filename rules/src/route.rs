@@ -42,10 +42,16 @@ pub fn route(ruleset: &Ruleset, phases: &PhaseMap, plan: &StatementPlan) -> Rout
             }
         }
         StatementPlan::Opaque { refusal, tables, commits } => {
-            let named: Vec<&TableName> =
-                if tables.is_empty() { ruleset.sources.keys().collect() } else { tables.iter().collect() };
-            let tables: Vec<TableName> =
-                named.into_iter().filter(|table| mirrors(ruleset, phases, table)).cloned().collect();
+            let named: Vec<&TableName> = if tables.is_empty() {
+                ruleset.sources.keys().collect()
+            } else {
+                tables.iter().collect()
+            };
+            let tables: Vec<TableName> = named
+                .into_iter()
+                .filter(|table| mirrors(ruleset, phases, table))
+                .cloned()
+                .collect();
             match (tables.is_empty(), *commits) {
                 (false, commits) => Route::Sweep { refusal: refusal.clone(), tables, commits },
                 (true, true) => Route::ImplicitCommit,

@@ -26,7 +26,9 @@ impl Dirty {
     pub fn table(&self) -> &TableName {
         match self {
             Dirty::Key(key) => &key.table,
-            Dirty::Range { table, .. } | Dirty::Unique { table, .. } | Dirty::Sweep { table, .. } => table,
+            Dirty::Range { table, .. }
+            | Dirty::Unique { table, .. }
+            | Dirty::Sweep { table, .. } => table,
         }
     }
 }
@@ -66,7 +68,11 @@ struct TableWrites {
 
 impl TransactionWrites {
     pub fn new(entries_per_table_max: usize) -> Self {
-        TransactionWrites { entries: HashMap::new(), per_table: BTreeMap::new(), entries_per_table_max }
+        TransactionWrites {
+            entries: HashMap::new(),
+            per_table: BTreeMap::new(),
+            entries_per_table_max,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -83,7 +89,8 @@ impl TransactionWrites {
         let table = entry.dirty.table().clone();
         let writes = self.per_table.entry(table.clone()).or_default();
         let sweep = matches!(entry.dirty, Dirty::Sweep { .. });
-        if !sweep && (writes.overflowed || (writes.swept && entry.old_image == OldImage::NotNeeded)) {
+        if !sweep && (writes.overflowed || (writes.swept && entry.old_image == OldImage::NotNeeded))
+        {
             return;
         }
         if let Some(old_image) = self.entries.get_mut(&entry.dirty) {
@@ -121,7 +128,9 @@ impl TransactionWrites {
             mine.swept = true;
             self.retain(table, |dirty, _| matches!(dirty, Dirty::Sweep { .. }));
         }
-        self.extend(other.entries.into_iter().map(|(dirty, old_image)| DirtyEntry { dirty, old_image }));
+        self.extend(
+            other.entries.into_iter().map(|(dirty, old_image)| DirtyEntry { dirty, old_image }),
+        );
     }
 
     /// Whether any entry needs the committed image before the commit.

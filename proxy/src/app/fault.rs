@@ -117,18 +117,19 @@ pub fn finding_line(finding: &Finding) -> String {
     line
 }
 
-/// What, then where and the remedy on lines of their own, then the details.
+/// What, then place, details and remedy: on lines of their own, or on one line with `{:#}`.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let next = if f.alternate() { "; " } else { "\n  " };
         f.write_str(&self.what)?;
         if !self.place.is_empty() {
-            write!(f, "\n  {}", self.place)?;
+            write!(f, "{next}{}", self.place)?;
         }
         for detail in &self.details {
-            write!(f, "\n  {detail}")?;
+            write!(f, "{next}{detail}")?;
         }
         if !self.help.is_empty() {
-            write!(f, "\n  help: {}", self.help)?;
+            write!(f, "{next}help: {}", self.help)?;
         }
         Ok(())
     }
@@ -204,5 +205,37 @@ impl From<PhaseChangeRefused> for Fault {
         }
         let help = refused.remedy();
         Fault::configuration(refused.to_string(), "", help)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_what_then_where_then_the_remedy() {
+        let fault = Fault::configuration("the port is taken", "[listen] mysql", "choose another")
+            .with_details(vec!["one".to_owned()]);
+        let lines = "the port is taken\n  [listen] mysql\n  one\n  help: choose another";
+        assert_eq!(fault.to_string(), lines);
+        let line = "the port is taken; [listen] mysql; one; help: choose another";
+        assert_eq!(format!("{fault:#}"), line);
+    }
+
+    #[test]
+    fn a_single_settings_fault_is_the_message_itself_and_several_are_listed() {
+        let one = SettingError {
+            file: "segue.toml".to_owned(),
+            line: Some(3),
+            key: "log.level".to_owned(),
+            message: "`loud` is not one of its values".to_owned(),
+            remedy: "use info".to_owned(),
+        };
+        let fault = Fault::settings(std::slice::from_ref(&one));
+        assert_eq!(
+            fault.to_string(),
+            "log.level: `loud` is not one of its values\n  segue.toml:3\n  help: use info"
+        );
+        assert_eq!(Fault::settings(&[one.clone(), one]).details.len(), 2);
     }
 }

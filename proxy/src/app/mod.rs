@@ -29,7 +29,7 @@ use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
 use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
-use crate::mirror::Mirror;
+use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::mysql::upstream::Upstream;
 use crate::session::{self, SessionShared};
@@ -99,9 +99,10 @@ async fn connect(settings: &Settings) -> Result<Connected, StartError> {
     for warning in &ruleset.warnings {
         tracing::warn!("contract: {}", finding_line(warning));
     }
+    // The journal's lock comes first: it also keeps a second process from the built-in engine's file.
+    let (journal, recovery) = build::journal(&settings.journal, &metrics).await?;
     let store = within("DynamoDB", build::store(settings, &metrics)).await?;
     build::tables(settings, &ruleset, &phases, &store).await?;
-    let (journal, recovery) = build::journal(&settings.journal, &metrics).await?;
     let live = Arc::new(Live::new(Arc::new(ruleset), phases));
     Ok(Connected { control, store, journal, recovery, live, metrics })
 }
@@ -119,7 +120,8 @@ async fn run(
     let (stop_sessions, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let mirror =
         build::mirror(&settings, (&control, &store, &journal), recovery, &live, &metrics).await;
-    start_sweeper(&mirror, &control, &store, &tracker, &stop_rest);
+    // Sweeps that must not start before older transactions ended carry a barrier of their own.
+    tracker.spawn(Sweeper::without_barrier(mirror.clone()).run());
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));
     let operations = Arc::new(SidecarOperations {
@@ -130,8 +132,10 @@ async fn run(
         metrics: metrics.clone(),
     });
     let upstream = Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls);
-    let shared = session_shared(&live, &metrics, &mirror, upstream, tls);
-    let sessions = tokio::spawn(session::serve(sockets.mysql.0, shared, stop_sessions.clone()));
+    let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
+    let shared = SessionShared::new(live.clone(), Some(ledger), metrics.clone(), upstream, tls);
+    let sessions =
+        tokio::spawn(session::serve(sockets.mysql.0, Arc::new(shared), stop_sessions.clone()));
     let console = Arc::new(Console {
         live: live.clone(),
         phases: phases.clone(),
@@ -161,28 +165,6 @@ async fn run(
         store,
         live,
     })
-}
-
-/// What sessions share.
-fn session_shared(
-    live: &Arc<Live>,
-    metrics: &Arc<Metrics>,
-    mirror: &Mirror,
-    upstream: Upstream,
-    tls: TlsAcceptor,
-) -> Arc<SessionShared> {
-    let ledger = Some(Arc::new(mirror.clone()) as Arc<dyn Ledger>);
-    Arc::new(SessionShared::new(live.clone(), ledger, metrics.clone(), upstream, tls))
-}
-
-/// Starts what works off owed sweeps.
-fn start_sweeper(
-    _mirror: &Mirror,
-    _control: &Control,
-    _store: &Store,
-    _tracker: &TaskTracker,
-    _stop: &CancellationToken,
-) {
 }
 
 /// Bounds the first answer of a store.

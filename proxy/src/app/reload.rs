@@ -75,7 +75,10 @@ impl Reloader {
             }
             Err(refused) => {
                 let error = Fault::from(refused);
-                tracing::error!(%error, "the phases file is refused; the phases stay as they are");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the phases file is refused; the phases stay as they are"
+                );
             }
         }
     }
@@ -88,7 +91,11 @@ impl Reloader {
                 "accepted"
             }
             Err(error) => {
-                tracing::error!(%error, cause, "the contract is refused; the ruleset stays as it is");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    cause,
+                    "the contract is refused; the ruleset stays as it is"
+                );
                 "refused"
             }
         };

@@ -4,12 +4,16 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use tokio::sync::Notify;
+
+/// Between two looks at whether older generations are drained, where nobody told.
+const DRAINED_LOOK: Duration = Duration::from_millis(100);
 
 /// What one transaction sees from its first statement to its end.
 pub struct Generation {
@@ -115,7 +119,8 @@ impl Live {
             if self.is_drained(number) {
                 return;
             }
-            notified.await;
+            // Whoever counts in `active` by hand tells nobody; the look anew finds that as well.
+            let _ = tokio::time::timeout(DRAINED_LOOK, notified).await;
         }
     }
 

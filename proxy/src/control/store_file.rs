@@ -1,11 +1,14 @@
 //! Small files, written so that a crash leaves the old or the new text and never a torn one.
 //! Never here: what the files mean.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use segue_config::limits::CONFIGURATION_FILE_BYTES_MAX;
+
+const NEW_FILE_MODE: u32 = 0o644;
 
 /// Replaces a file: temporary file in the same folder, sync, rename, sync of the folder.
 pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
@@ -13,9 +16,12 @@ pub fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let mut temporary = tempfile::NamedTempFile::new_in(&folder)?;
     temporary.write_all(text.as_bytes())?;
-    if let Ok(old) = std::fs::metadata(path) {
-        temporary.as_file().set_permissions(old.permissions())?;
-    }
+    // Temporary files are private; these are for other accounts to read, too.
+    let permissions = match std::fs::metadata(path) {
+        Ok(old) => old.permissions(),
+        Err(_) => Permissions::from_mode(NEW_FILE_MODE),
+    };
+    temporary.as_file().set_permissions(permissions)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     File::open(&folder)?.sync_all()

@@ -1,7 +1,10 @@
 //! The room against the embedded engine, over HTTP as against DynamoDB.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use segue_config::settings::{Dynamodb, Endpoint};
 use segue_rules::entity::{BOOKKEEPING, DynamoTable, KeyAttribute, Projection, SecondaryIndex};
@@ -253,11 +256,104 @@ async fn an_engine_with_a_file_keeps_its_items() {
     for round in 0..2 {
         let store = Store::connect(&settings, Arc::new(Metrics::new())).await.unwrap();
         if round == 0 {
-            store.create(&plan(&[table.clone()], "t-", Billing::OnDemand)[0]).await.unwrap();
+            store
+                .create(&plan(std::slice::from_ref(&table), "t-", Billing::OnDemand)[0])
+                .await
+                .unwrap();
             store.put(&table, &it, &Expect::Absent).await.unwrap();
         } else {
             assert!(store.get(&table, &key_of_item(&table, &it)).await.unwrap().is_some());
         }
         store.close().await;
     }
+}
+
+/// Answers every request with one canned response and counts the requests.
+async fn canned(status: &'static str, body: &'static str) -> (Store, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            read_request(&mut stream);
+            counter.fetch_add(1, Ordering::SeqCst);
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let settings = settings(Endpoint::Url(url));
+    (Store::connect(&settings, Arc::new(Metrics::new())).await.unwrap(), requests)
+}
+
+/// Reads to the end of the body: closing with unread bytes would reset the connection.
+fn read_request(stream: &mut TcpStream) {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+}
+
+async fn put_against(status: &'static str, body: &'static str) -> StoreError {
+    let (store, requests) = canned(status, body).await;
+    let error = store.put(&orders(), &item("a", 1, None), &Expect::Absent).await.unwrap_err();
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "retries belong to the caller");
+    error
+}
+
+#[tokio::test]
+async fn errors_are_told_apart_by_code_and_status() {
+    for (status, body) in [
+        ("400 Bad Request", r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}"#),
+        ("400 Bad Request", r#"{"__type":"x#ProvisionedThroughputExceededException"}"#),
+        ("500 Internal Server Error", r#"{"__type":"x#InternalServerError"}"#),
+        ("503 Service Unavailable", "<html>not JSON</html>"),
+    ] {
+        let error = put_against(status, body).await;
+        assert!(matches!(error, StoreError::Transient { .. }), "{body}: {error}");
+    }
+    let error = put_against(
+        "400 Bad Request",
+        r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"no"}"#,
+    )
+    .await;
+    assert!(
+        matches!(&error, StoreError::Rejected { code, .. } if code == "ValidationException"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn denied_actions_are_listed() {
+    let body = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"no"}"#;
+    let (store, _) = canned("400 Bad Request", body).await;
+    let missing = store.missing_permissions(&[orders()]).await.unwrap();
+    let actions: Vec<&str> = missing.iter().map(|missing| missing.action).collect();
+    let wanted: Vec<&str> = IAM_ACTIONS
+        .iter()
+        .map(|(action, _)| *action)
+        .filter(|action| *action != "dynamodb:CreateTable")
+        .collect();
+    assert_eq!(actions, wanted);
+}
+
+#[tokio::test]
+async fn an_endpoint_by_url_needs_no_credentials() {
+    let embedded = store().await;
+    let settings = settings(Endpoint::Url(embedded.endpoint_url().to_owned()));
+    let store = Store::connect(&settings, Arc::new(Metrics::new())).await.unwrap();
+    assert_eq!(store.describe("Nothing").await.unwrap(), None);
 }

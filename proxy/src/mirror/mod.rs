@@ -25,6 +25,8 @@ mod run;
 mod survey;
 mod sweeps;
 mod tags;
+#[cfg(test)]
+mod trial;
 mod watermark;
 
 use std::collections::BTreeSet;

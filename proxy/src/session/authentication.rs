@@ -7,7 +7,7 @@ use segue_config::limits;
 
 use crate::execute::Legs;
 use crate::execute::failure::SessionError;
-use crate::wire::channel::{Channel, Packet};
+use crate::wire::channel::Packet;
 use crate::wire::response::{ERR, OK, OkPacket};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ pub fn init_logging(log: &Log, rust_log: Option<&str>) {
     let filter = match rust_log.filter(|text| !text.is_empty()) {
         Some(directives) => EnvFilter::new(directives),
         // Libraries below `warn` tell nothing an operator of Segue can act on, and some print
-        // statements at `debug`.
-        None => EnvFilter::new(format!("warn,segue={}", log.level)),
+        // statements at `debug`. The built-in engine warns of every failed condition.
+        None => EnvFilter::new(format!("warn,dynoxide=error,segue={}", log.level)),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match log.format {

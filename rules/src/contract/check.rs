@@ -79,7 +79,8 @@ fn unique<'a>(
 fn check_name(name: &str, path: &str, findings: &mut Findings) {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let length = name.chars().count();
-    if !(NAME_CHARACTERS_MIN..=NAME_CHARACTERS_MAX).contains(&length) || !name.chars().all(allowed) {
+    if !(NAME_CHARACTERS_MIN..=NAME_CHARACTERS_MAX).contains(&length) || !name.chars().all(allowed)
+    {
         findings.report(&codes::DYNAMO_NAME, path, format!("`{name}` is no DynamoDB name"));
     }
 }

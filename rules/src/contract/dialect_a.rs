@@ -7,8 +7,8 @@ use super::dialect_b::{read_attribute_body, read_carry, read_guards, read_index}
 use super::expression::{ColumnName, Expression};
 use super::node::Node;
 use super::{
-    AttributeSpec, Contract, EntitySpec, Equation, Findings, JoinSpec, TableSpec, Target, ValueSpec,
-    codes,
+    AttributeSpec, Contract, EntitySpec, Equation, Findings, JoinSpec, TableSpec, Target,
+    ValueSpec, codes,
 };
 
 /// An entry of type `GSI`, to be compared with the index that a table declares.
@@ -97,9 +97,9 @@ fn read_attribute(
     let column = node.raw("source_column").and_then(Value::as_str).map(str::to_owned);
     let attribute = read_attribute_body(&mut node, findings, |node, findings| {
         let join = node.object("join", findings)?;
-        let spec = table.zip(column).and_then(|(table, column)| {
-            read_join(join, driving, &table, &column, findings)
-        });
+        let spec = table
+            .zip(column)
+            .and_then(|(table, column)| read_join(join, driving, &table, &column, findings));
         Some(spec.map_or(ValueSpec::Broken, ValueSpec::Join))
     });
     let denormalized = node.flag("denormalized", findings);
@@ -133,10 +133,8 @@ fn read_join(
     let source = node.text("source_column", findings);
     let path = node.path.clone();
     node.finish(findings);
-    let name = |qualifier: &str, name: String| ColumnName {
-        qualifier: Some(qualifier.to_owned()),
-        name,
-    };
+    let name =
+        |qualifier: &str, name: String| ColumnName { qualifier: Some(qualifier.to_owned()), name };
     let equation = Equation { left: name(table, source?), right: name(driving, local?) };
     Some(JoinSpec {
         target: Target {
@@ -156,11 +154,19 @@ fn index_entry(table: TableSpec) -> IndexEntry {
         let attributes = entity.attributes.into_iter().map(|a| (a.name, a.kind)).collect();
         (entity.source_table, attributes)
     });
-    IndexEntry { path: table.path, name: table.name, pk: table.pk, sk: table.sk, source_table, attributes }
+    IndexEntry {
+        path: table.path,
+        name: table.name,
+        pk: table.pk,
+        sk: table.sk,
+        source_table,
+        attributes,
+    }
 }
 
 fn compare(entry: &IndexEntry, tables: &[TableSpec], findings: &mut Findings) {
-    let mut disagree = |message: String| findings.report(&codes::INDEX_DISAGREES, &entry.path, message);
+    let mut disagree =
+        |message: String| findings.report(&codes::INDEX_DISAGREES, &entry.path, message);
     let owners: Vec<&TableSpec> = (tables.iter())
         .filter(|table| table.indexes.iter().any(|index| index.name == entry.name))
         .collect();

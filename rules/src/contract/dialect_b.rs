@@ -59,16 +59,21 @@ fn read_table(value: &Value, path: String, findings: &mut Findings) -> Option<Ta
                 entities.extend(read_entity(entity, at, name, findings));
             }
         } else if multi == Some(false) {
-            entities.extend(source.map(|source| {
-                single_entity(&mut node, name.clone(), source, findings)
-            }));
+            entities.extend(
+                source.map(|source| single_entity(&mut node, name.clone(), source, findings)),
+            );
         }
     }
     node.finish(findings);
     Some(TableSpec { path, name: name?, pk: pk?, sk, indexes, entities })
 }
 
-fn single_entity(node: &mut Node, name: String, source: String, findings: &mut Findings) -> EntitySpec {
+fn single_entity(
+    node: &mut Node,
+    name: String,
+    source: String,
+    findings: &mut Findings,
+) -> EntitySpec {
     let pk_template = read_template(node, "pk_template", findings);
     let sk_template = read_template(node, "sk_template", findings);
     node.required("attributes", findings);
@@ -119,9 +124,7 @@ fn read_template(node: &mut Node, key: &'static str, findings: &mut Findings) ->
 }
 
 fn template(text: &str, path: &str, findings: &mut Findings) -> Option<Template> {
-    Template::parse(text)
-        .map_err(|reason| findings.report(&codes::FORMAT, path, reason))
-        .ok()
+    Template::parse(text).map_err(|reason| findings.report(&codes::FORMAT, path, reason)).ok()
 }
 
 pub(super) fn read_carry(node: &mut Node, findings: &mut Findings) -> Carry {
@@ -212,11 +215,8 @@ pub(super) fn read_attribute_body(
     let word = node.text("type", findings);
     let kind = word.and_then(|word| node.choice("type", &word, &ATTRIBUTE_TYPES, findings));
     let constant = node.raw_or_null("constant");
-    let present = [
-        node.raw("join").is_some(),
-        node.raw("calculation").is_some(),
-        constant.is_some(),
-    ];
+    let present =
+        [node.raw("join").is_some(), node.raw("calculation").is_some(), constant.is_some()];
     if present.iter().filter(|present| **present).count() > 1 {
         let message = "more than one of `join`, `calculation` and `constant`".to_owned();
         findings.report(&codes::CONFLICT, &node.path, message);
@@ -277,7 +277,12 @@ fn read_constant(
         (AttributeType::Bool, Value::Bool(flag)) => Attribute::Bool(*flag),
         (AttributeType::Null, Value::Null) => Attribute::Null,
         _ => {
-            wrong_type(path, &format!("a constant of type {kind:?} (S, N, BOOL or NULL)"), value, findings);
+            wrong_type(
+                path,
+                &format!("a constant of type {kind:?} (S, N, BOOL or NULL)"),
+                value,
+                findings,
+            );
             return ValueSpec::Broken;
         }
     };
@@ -308,19 +313,19 @@ fn read_transformation(node: &mut Node, findings: &mut Findings) -> Option<Trans
             Some(Transformation::JsonParse)
         }
         other => {
-            let choices =
-                [("string-format", ()), ("date-format", ()), ("number-format", ()), ("json-parse", ())];
+            let choices = [
+                ("string-format", ()),
+                ("date-format", ()),
+                ("number-format", ()),
+                ("json-parse", ()),
+            ];
             node.choice("type", other, &choices, findings);
             None
         }
     };
     if source_format.is_some() {
-        findings.report_with_hint(
-            &codes::FORMAT,
-            &node.at("source_format"),
-            "`source_format` has no meaning: a value's own format is known from its column".to_owned(),
-            "Remove it; text columns that hold dates need a MySQL view or generated column.".to_owned(),
-        );
+        let message = "`source_format` is ignored: a value's own format is known from its column";
+        findings.report(&codes::UNKNOWN_KEY, &node.at("source_format"), message.to_owned());
     }
     node.finish(findings);
     transformation

@@ -147,12 +147,14 @@ fn word_format(text: &str) -> Result<DateFormat, String> {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         if let Some(quoted) = rest.strip_prefix('\'') {
-            let end = quoted.find('\'').ok_or_else(|| format!("a quote is not closed in `{text}`"))?;
+            let end =
+                quoted.find('\'').ok_or_else(|| format!("a quote is not closed in `{text}`"))?;
             constant.push_str(&quoted[..end]);
             rest = &quoted[end + 1..];
             continue;
         }
-        if let Some((word, field, width)) = WORD_LETTERS.iter().find(|(w, ..)| rest.starts_with(w)) {
+        if let Some((word, field, width)) = WORD_LETTERS.iter().find(|(w, ..)| rest.starts_with(w))
+        {
             constant_part(&mut parts, &mut constant);
             parts.push(DatePart::Field(*field, *width));
             rest = &rest[word.len()..];
@@ -195,7 +197,8 @@ impl NumberFormat {
             Some(position) => printf(text, position)?,
             None => picture(text)?,
         };
-        if format.integer_digits > PICTURE_DIGITS_MAX || format.fraction_digits > PICTURE_DIGITS_MAX {
+        if format.integer_digits > PICTURE_DIGITS_MAX || format.fraction_digits > PICTURE_DIGITS_MAX
+        {
             return Err(format!("`{text}` asks for more than {PICTURE_DIGITS_MAX} digits"));
         }
         Ok(format)
@@ -208,8 +211,11 @@ impl NumberFormat {
             None => (false, number),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if whole.is_empty() || !(whole.chars().chain(fraction.chars())).all(|c| c.is_ascii_digit()) {
-            return Err(format!("number-format is given `{number}`, which is no plain decimal number"));
+        if whole.is_empty() || !(whole.chars().chain(fraction.chars())).all(|c| c.is_ascii_digit())
+        {
+            return Err(format!(
+                "number-format is given `{number}`, which is no plain decimal number"
+            ));
         }
         let (whole, fraction) = round(whole, fraction, self.fraction_digits);
         let mut whole = whole.trim_start_matches('0').to_owned();
@@ -326,9 +332,8 @@ mod tests {
 
     #[test]
     fn numbers_are_rounded_padded_and_grouped() {
-        let apply = |format: &str, number: &str| {
-            NumberFormat::parse(format).and_then(|f| f.apply(number))
-        };
+        let apply =
+            |format: &str, number: &str| NumberFormat::parse(format).and_then(|f| f.apply(number));
         assert_eq!(apply("0.00", "1.005").as_deref(), Ok("1.01"));
         assert_eq!(apply("0.00", "-0.004").as_deref(), Ok("0.00"));
         assert_eq!(apply("00000", "42").as_deref(), Ok("00042"));

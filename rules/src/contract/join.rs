@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::expression::Expression;
 use super::node::{Node, as_text, wrong_type};
 use super::{
-    Aggregate, ConditionalSpec, Equation, Findings, JoinSpec, JsonShape, JsonSpec, Target, ValueSpec,
-    codes,
+    Aggregate, ConditionalSpec, Equation, Findings, JoinSpec, JsonShape, JsonSpec, Target,
+    ValueSpec, codes,
 };
 
 const JOIN_TYPES: [(&str, JoinType); 7] = [
@@ -77,7 +77,11 @@ pub(super) fn expression(text: &str, path: &str, findings: &mut Findings) -> Opt
         .ok()
 }
 
-fn expression_at(node: &mut Node, key: &'static str, findings: &mut Findings) -> Option<Expression> {
+fn expression_at(
+    node: &mut Node,
+    key: &'static str,
+    findings: &mut Findings,
+) -> Option<Expression> {
     let text = node.text(key, findings)?;
     expression(&text, &node.at(key), findings)
 }
@@ -237,7 +241,11 @@ fn aggregate(node: &mut Node, findings: &mut Findings) -> Option<ValueSpec> {
     let join = target(node, table.clone(), findings);
     let word = node.text("operation", findings).map(|word| word.to_ascii_uppercase());
     let operation = word.and_then(|word| node.choice("operation", &word, &OPERATIONS, findings));
-    let select = expression_at(node, "select_column", findings);
+    let star = node.raw("select_column").and_then(Value::as_str).is_some_and(|t| t.trim() == "*");
+    let select = match star {
+        true => Some(Expression::Star),
+        false => expression_at(node, "select_column", findings),
+    };
     table?;
     let (operation, select) = (operation?, select?);
     if select == Expression::Star && operation != Aggregate::Count {

@@ -4,7 +4,10 @@
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     /// Identifier or keyword; `quoted` when written in backticks.
-    Word { text: String, quoted: bool },
+    Word {
+        text: String,
+        quoted: bool,
+    },
     Number(String),
     Text(String),
     Symbol(&'static str),

@@ -1,8 +1,8 @@
 //! The migration contract: raw dialects in, a checked `Contract` out, every fault at once.
 //! Never here: SQL generation (see `entity`) or file access.
 
-pub mod codes;
 mod check;
+pub mod codes;
 mod dialect_a;
 mod dialect_b;
 mod expression;
@@ -17,8 +17,8 @@ mod template;
 use serde::Serialize;
 
 pub use codes::Code;
-pub use expression::{ColumnName, Expression};
 pub(crate) use expression::quote_text;
+pub use expression::{ColumnName, Expression};
 pub(crate) use findings::Findings;
 pub use format::{DateFormat, Moment, NumberFormat};
 pub use model::*;

@@ -85,10 +85,20 @@ pub enum ValueSpec {
     Constant(Attribute),
     Join(JoinSpec),
     Conditional(ConditionalSpec),
-    Chain { hops: Vec<JoinSpec>, separator: Option<String> },
+    Chain {
+        hops: Vec<JoinSpec>,
+        separator: Option<String>,
+    },
     Json(JsonSpec),
-    Aggregate { join: Target, operation: Aggregate, select: Expression },
-    Case { branches: Vec<(Expression, Expression)>, otherwise: Option<Expression> },
+    Aggregate {
+        join: Target,
+        operation: Aggregate,
+        select: Expression,
+    },
+    Case {
+        branches: Vec<(Expression, Expression)>,
+        otherwise: Option<Expression>,
+    },
     /// Not readable; the fault is reported already.
     Broken,
 }

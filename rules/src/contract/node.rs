@@ -42,7 +42,11 @@ impl<'a> Node<'a> {
         self.map.get(key)
     }
 
-    pub(super) fn required(&mut self, key: &'static str, findings: &mut Findings) -> Option<&'a Value> {
+    pub(super) fn required(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Option<&'a Value> {
         let value = self.raw(key);
         if value.is_none() {
             findings.report_with_hint(
@@ -60,7 +64,11 @@ impl<'a> Node<'a> {
         as_text(value, &self.at(key), findings)
     }
 
-    pub(super) fn optional_text(&mut self, key: &'static str, findings: &mut Findings) -> Option<String> {
+    pub(super) fn optional_text(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Option<String> {
         let value = self.raw(key)?;
         as_text(value, &self.at(key), findings)
     }
@@ -95,7 +103,11 @@ impl<'a> Node<'a> {
             .collect()
     }
 
-    pub(super) fn object(&mut self, key: &'static str, findings: &mut Findings) -> Option<Node<'a>> {
+    pub(super) fn object(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Option<Node<'a>> {
         let value = self.raw(key)?;
         Node::new(value, self.at(key), findings)
     }

@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 use super::make::make;
 use super::plan::AttributePlan;
 use super::{BuildError, Built, Entity};
-use crate::value::{Attribute, Cell, ITEM_BYTES_MAX, Item, ItemKey, Row, item_size};
+use crate::value::{Attribute, Cell, ITEM_BYTES_MAX, Item, ItemKey, Row, cell_text, item_size};
 
 /// DynamoDB's bound on a partition key value, in bytes.
 pub(super) const PARTITION_KEY_BYTES_MAX: usize = 2048;
 /// DynamoDB's bound on a sort key value, in bytes.
 pub(super) const SORT_KEY_BYTES_MAX: usize = 1024;
+
+/// Tag, time, fingerprint, member names and overheads of the bookkeeping map, in bytes, with slack.
+const BOOKKEEPING_FIXED_BYTES: usize = 256;
+/// Overhead of one row-key cell in the bookkeeping map, in bytes.
+const CELL_BYTES: usize = 8;
 
 /// The attribute recipes of one entity.
 #[derive(Debug)]
@@ -44,11 +49,11 @@ impl Entity {
             }
             item.insert(plan.name.clone(), attribute);
         }
-        let bytes = item_size(&item);
+        let row_key: Vec<Cell> = main.iter().take(self.view.key_width).cloned().collect();
+        let bytes = item_size(&item) + self.bookkeeping_bytes(&row_key);
         if bytes > ITEM_BYTES_MAX {
             return Err(BuildError::TooLarge { bytes });
         }
-        let row_key = main.iter().take(self.view.key_width).cloned().collect();
         Ok(Built { row_key, key, item })
     }
 
@@ -68,6 +73,12 @@ impl Entity {
     /// Name of the attribute that the contract marks for DynamoDB's TTL.
     pub fn ttl_attribute(&self) -> Option<&str> {
         self.builder.ttl.as_deref()
+    }
+
+    /// Room that the bookkeeping map takes in the item.
+    fn bookkeeping_bytes(&self, row_key: &[Cell]) -> usize {
+        let cells = row_key.iter().filter_map(cell_text).map(|text| text.len() + CELL_BYTES);
+        BOOKKEEPING_FIXED_BYTES + self.name.len() + cells.sum::<usize>()
     }
 
     fn key_from(&self, main: &Row) -> Result<ItemKey, BuildError> {
@@ -100,7 +111,11 @@ fn is_empty(attribute: &Attribute) -> bool {
     }
 }
 
-fn check_length(plan: &AttributePlan, attribute: &Attribute, limit: usize) -> Result<(), BuildError> {
+fn check_length(
+    plan: &AttributePlan,
+    attribute: &Attribute,
+    limit: usize,
+) -> Result<(), BuildError> {
     let bytes = match attribute {
         Attribute::S(text) => text.len(),
         Attribute::B(bytes) => bytes.len(),

@@ -23,9 +23,11 @@ pub(super) fn relevant(catalog: &Catalog, mapped: &BTreeSet<TableName>) -> BTree
     loop {
         let before = found.len();
         for table in catalog.tables.values() {
-            let parents = table.foreign_keys.iter().filter(|key| acting(key)).map(|key| &key.parent);
+            let parents =
+                table.foreign_keys.iter().filter(|key| acting(key)).map(|key| &key.parent);
             if found.contains(&table.name) {
-                found.extend(parents.filter(|parent| catalog.tables.contains_key(*parent)).cloned());
+                found
+                    .extend(parents.filter(|parent| catalog.tables.contains_key(*parent)).cloned());
             }
             if table.triggers.iter().any(|trigger| !written(trigger, &found).is_empty()) {
                 found.insert(table.name.clone());
@@ -38,7 +40,11 @@ pub(super) fn relevant(catalog: &Catalog, mapped: &BTreeSet<TableName>) -> BTree
 }
 
 /// Mapped tables that a change of `table` may change through actions and triggers, itself included.
-fn reached(catalog: &Catalog, table: &TableName, mapped: &BTreeSet<TableName>) -> BTreeSet<TableName> {
+fn reached(
+    catalog: &Catalog,
+    table: &TableName,
+    mapped: &BTreeSet<TableName>,
+) -> BTreeSet<TableName> {
     let all: BTreeSet<TableName> = catalog.tables.keys().cloned().collect();
     let mut found = BTreeSet::from([table.clone()]);
     loop {
@@ -78,7 +84,8 @@ pub(super) fn cascades(
             continue;
         };
         if acts(key.on_update) {
-            referenced.extend(key.parent_columns.iter().filter_map(|name| table.column_index(name)));
+            referenced
+                .extend(key.parent_columns.iter().filter_map(|name| table.column_index(name)));
         }
         cascades.push(Cascade {
             child: child.name.clone(),
@@ -159,7 +166,9 @@ fn written(trigger: &Trigger, candidates: &BTreeSet<TableName>) -> BTreeSet<Tabl
             "INSERT" | "REPLACE" | "INTO" | "UPDATE" | "DELETE" => in_tables = true,
             "SET" | "WHERE" | "VALUES" | "VALUE" | "SELECT" | ";" => in_tables = false,
             _ if in_tables => {
-                found.extend(candidates.iter().filter(|name| name.eq_ignore_ascii_case(word)).cloned());
+                found.extend(
+                    candidates.iter().filter(|name| name.eq_ignore_ascii_case(word)).cloned(),
+                );
             }
             _ => {}
         }

@@ -40,9 +40,7 @@ fn value_text(cell: &Cell, column: Option<&DataType>) -> String {
         (_, Some(DataType::Json)) => text,
         (_, Some(column)) if is_number(column) => text,
         (Cell::Int(_) | Cell::UInt(_) | Cell::Float(_) | Cell::Double(_), None) => text,
-        (Cell::Bytes(bytes), _) => {
-            quoted(&base64::engine::general_purpose::STANDARD.encode(bytes))
-        }
+        (Cell::Bytes(bytes), _) => quoted(&base64::engine::general_purpose::STANDARD.encode(bytes)),
         _ => quoted(&text),
     }
 }
@@ -99,7 +97,8 @@ pub(super) fn columns(
             AttributeType::L => list.push(native(cell, column)?),
             AttributeType::M => return Ok(Some(Attribute::M(object_native(fields, row)?))),
             _ => {
-                let text = column.map_or_else(|| cell_text(cell), |column| column_text(cell, column));
+                let text =
+                    column.map_or_else(|| cell_text(cell), |column| column_text(cell, column));
                 list.extend(text.map(Attribute::S));
             }
         }

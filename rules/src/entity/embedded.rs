@@ -1,7 +1,6 @@
 //! Embedded arrays and objects (`json-construction`).
 //! Never here: how their text or native form is written (see `construct`).
 
-use super::joined::is_star;
 use super::plan::{Absence, ColumnAt, Field, Operand, Place, Reach, Recipe};
 use super::resolve::{Raw, Resolver};
 use super::sql_text::column;
@@ -12,10 +11,6 @@ use crate::contract::{Expression, JsonShape, JsonSpec, codes};
 
 impl<'c> Resolver<'_, 'c> {
     pub(super) fn embedded(&mut self, spec: &JsonSpec) -> Option<Raw> {
-        let path = &spec.target.path;
-        if spec.fields.iter().any(|(_, select)| is_star(select, path, self)) {
-            return None;
-        }
         let scope = self.driving_scope();
         let reach = self.reach(&spec.target, &scope)?;
         match &spec.shape {
@@ -37,13 +32,19 @@ impl<'c> Resolver<'_, 'c> {
     fn is_identity(&self, reach: &Reach) -> bool {
         let table = self.view.driving;
         reach.table.name == table.name
-            && reach.equations.iter().all(|&(target, source)| {
-                source.column == target && !table.columns[target].nullable
-            })
+            && reach
+                .equations
+                .iter()
+                .all(|&(target, source)| source.column == target && !table.columns[target].nullable)
             && covers_unique_key(table, |c| reach.equations.iter().any(|(target, _)| *target == c))
     }
 
-    fn joined_object(&mut self, spec: &JsonSpec, reach: Reach<'c>, mut scope: Scope) -> Option<Raw> {
+    fn joined_object(
+        &mut self,
+        spec: &JsonSpec,
+        reach: Reach<'c>,
+        mut scope: Scope,
+    ) -> Option<Raw> {
         let path = &spec.target.path;
         let link = reach.equations.first().map(|(column, _)| *column)?;
         let name = reach.table.name.to_string();
@@ -71,9 +72,9 @@ impl<'c> Resolver<'_, 'c> {
                     let found = self.in_scope(column, &scope, path);
                     found.map(|at| self.raw_column(at).0)
                 }
-                computed => self.expression_sql(computed, Some(place), &scope, path).map(|sql| {
-                    Operand { index: self.view.select(sql), data_type: None }
-                }),
+                computed => self
+                    .expression_sql(computed, Some(place), &scope, path)
+                    .map(|sql| Operand { index: self.view.select(sql), data_type: None }),
             };
             complete &= operand.is_some();
             fields.extend(operand.map(|operand| Field { name: name.clone(), operand }));
@@ -98,7 +99,11 @@ impl<'c> Resolver<'_, 'c> {
             let data_type = match select {
                 Expression::Column(column) => {
                     self.target_column(column, &reach, &scope, path).map(|at| {
-                        let table = if at.place == Place::Target { reach.table } else { self.view.table(at.place) };
+                        let table = if at.place == Place::Target {
+                            reach.table
+                        } else {
+                            self.view.table(at.place)
+                        };
                         table.columns[at.column].data_type.clone()
                     })
                 }
@@ -133,7 +138,8 @@ impl<'c> Resolver<'_, 'c> {
             let column_at = table.column_index(bare);
             let fits = matches!(direction.as_str(), "ASC" | "DESC") && words.next().is_none();
             let (Some(at), true) = (column_at, fits) else {
-                let message = format!("`{}` is no column of `{}` with ASC or DESC", part.trim(), table.name);
+                let message =
+                    format!("`{}` is no column of `{}` with ASC or DESC", part.trim(), table.name);
                 self.findings.report(&codes::ORDER_BY, path, message);
                 return None;
             };

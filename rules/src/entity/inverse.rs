@@ -20,7 +20,10 @@ impl Entity {
             .map(|(column, name)| {
                 let plans = self.builder.attributes.iter().filter(|p| p.stores == Some(column));
                 let value = plans
-                    .filter(|plan| !self.builder.index_keys.contains_key(&plan.name) || item.contains_key(&plan.name))
+                    .filter(|plan| {
+                        !self.builder.index_keys.contains_key(&plan.name)
+                            || item.contains_key(&plan.name)
+                    })
                     .find_map(|plan| restore(plan, item.get(&plan.name)));
                 (name.clone(), value.map_or(Recovered::NotRecoverable, Recovered::Value))
             })
@@ -30,7 +33,9 @@ impl Entity {
     /// Driving columns that no attribute holds unchanged.
     pub fn missing_columns(&self) -> Vec<&str> {
         (self.driving_columns.iter().enumerate())
-            .filter(|(column, _)| !self.builder.attributes.iter().any(|p| p.stores == Some(*column)))
+            .filter(|(column, _)| {
+                !self.builder.attributes.iter().any(|p| p.stores == Some(*column))
+            })
             .map(|(_, name)| name.as_str())
             .collect()
     }

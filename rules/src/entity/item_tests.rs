@@ -7,15 +7,15 @@ use super::sample::{attribute, author_join, books, catalog};
 use super::*;
 use crate::value::{Attribute, Row};
 
-fn compile(contract: &Value) -> Ruleset {
+pub(super) fn compile(contract: &Value) -> Ruleset {
     Ruleset::compile(&contract.to_string(), catalog()).expect("the contract is sound")
 }
 
-fn text(value: &str) -> Cell {
+pub(super) fn text(value: &str) -> Cell {
     Cell::Text(value.to_owned())
 }
 
-fn s(value: &str) -> Option<Attribute> {
+pub(super) fn s(value: &str) -> Option<Attribute> {
     Some(Attribute::S(value.to_owned()))
 }
 
@@ -24,7 +24,14 @@ fn n(value: &str) -> Option<Attribute> {
 }
 
 /// Compiles `extra` as attribute `X` and compares the SQL after the key column and the attribute.
-fn check(kind: &str, column: &str, extra: Value, sql: &str, row: &[Cell], expected: Option<Attribute>) {
+pub(super) fn check(
+    kind: &str,
+    column: &str,
+    extra: Value,
+    sql: &str,
+    row: &[Cell],
+    expected: Option<Attribute>,
+) {
     let ruleset = compile(&books(&[attribute("X", kind, column, extra)]));
     let entity = &ruleset.entities[0];
     let head = format!("SELECT d.`id`{sql} WHERE d.`id` IN ");
@@ -43,8 +50,14 @@ const PUBLISHED: Cell =
 fn plain_columns_are_selected_plainly() {
     check("N", "price", json!({}), ", d.`price` FROM `books` d", &[text("1.50")], n("1.5"));
     check("S", "price", json!({}), ", d.`price` FROM `books` d", &[Cell::Null], None);
-    check("N", "published", json!({"epoch": "milliseconds"}), ", d.`published` FROM `books` d",
-        &[PUBLISHED], n("1709967901000"));
+    check(
+        "N",
+        "published",
+        json!({"epoch": "milliseconds"}),
+        ", d.`published` FROM `books` d",
+        &[PUBLISHED],
+        n("1709967901000"),
+    );
 }
 
 #[test]
@@ -76,18 +89,28 @@ fn one_join_serves_all_its_attributes() {
 fn null_value_stands_for_null() {
     let join = json!({"join": {"type": "self-join", "join_alias": "a", "target_table": "authors",
         "join_condition": "a.id = books.series_id", "select_column": "a.name", "null_value": "none"}});
-    check("S", "series_id", join,
+    check(
+        "S",
+        "series_id",
+        join,
         ", j1.`name` FROM `books` d LEFT JOIN `authors` j1 ON j1.`id` = d.`series_id`",
-        &[Cell::Null], s("none"));
+        &[Cell::Null],
+        s("none"),
+    );
 }
 
 #[test]
 fn the_side_written_first_is_the_target_of_a_join_to_the_same_table() {
     let join = json!({"join": {"type": "lookup-table", "target_table": "books",
         "join_condition": "books.id = books.series_id", "select_column": "books.title"}});
-    check("S", "series_id", join,
+    check(
+        "S",
+        "series_id",
+        join,
         ", j1.`title` FROM `books` d LEFT JOIN `books` j1 ON j1.`id` = d.`series_id`",
-        &[text("t")], s("t"));
+        &[text("t")],
+        s("t"),
+    );
 }
 
 #[test]
@@ -95,10 +118,15 @@ fn multi_column_selects_expressions() {
     let join = json!({"join": {"type": "multi-column", "target_table": "authors",
         "join_conditions": ["authors.id = books.author_id", "authors.name = books.title"],
         "select_column": "CONCAT(authors.name, ': ', books.title)"}});
-    check("S", "author_id", join,
+    check(
+        "S",
+        "author_id",
+        join,
         ", CONCAT(j1.`name`, ': ', d.`title`) FROM `books` d LEFT JOIN `authors` j1 ON \
          j1.`id` = d.`author_id` AND j1.`name` = d.`title`",
-        &[text("a: b")], s("a: b"));
+        &[text("a: b")],
+        s("a: b"),
+    );
 }
 
 #[test]
@@ -106,10 +134,15 @@ fn conditionals_are_cases() {
     let join = json!({"join": {"type": "conditional", "condition": "series_id IS NULL",
         "target_table": "books", "join_condition": "books.id = books.series_id",
         "select_column": "'it''s one'", "else_value": "parent.title"}});
-    check("S", "series_id", join,
+    check(
+        "S",
+        "series_id",
+        join,
         ", (CASE WHEN (d.`series_id` IS NULL) THEN 'it''s one' ELSE j1.`title` END) FROM `books` d \
          LEFT JOIN `books` j1 ON j1.`id` = d.`series_id`",
-        &[text("it's one")], s("it's one"));
+        &[text("it's one")],
+        s("it's one"),
+    );
 }
 
 fn chain(separator: Option<&str>) -> Value {
@@ -128,10 +161,22 @@ fn chains_follow_their_hops() {
     let joins = " FROM `books` d LEFT JOIN `authors` j1 ON j1.`id` = d.`author_id` \
                  LEFT JOIN `countries` j2 ON j2.`id` = j1.`country_id`";
     check("S", "author_id", chain(None), &format!(", j2.`name`{joins}"), &[text("NO")], s("NO"));
-    check("S", "author_id", chain(Some(" / ")), &format!(", j1.`name`, j2.`name`{joins}"),
-        &[text("Ann"), text("NO")], s("Ann / NO"));
-    check("S", "author_id", chain(Some(" / ")), &format!(", j1.`name`, j2.`name`{joins}"),
-        &[text("Ann"), Cell::Null], s("Ann"));
+    check(
+        "S",
+        "author_id",
+        chain(Some(" / ")),
+        &format!(", j1.`name`, j2.`name`{joins}"),
+        &[text("Ann"), text("NO")],
+        s("Ann / NO"),
+    );
+    check(
+        "S",
+        "author_id",
+        chain(Some(" / ")),
+        &format!(", j1.`name`, j2.`name`{joins}"),
+        &[text("Ann"), Cell::Null],
+        s("Ann"),
+    );
 }
 
 #[test]
@@ -155,117 +200,136 @@ fn aggregates_are_correlated_subqueries() {
     let sql = |inner: &str| {
         format!(", (SELECT {inner} FROM `reviews` t WHERE t.`book_id` = d.`id`) FROM `books` d")
     };
-    check("N", "id", calculation("AVG", "reviews.stars"), &sql("AVG(t.`stars`)"), &[text("4.5000")], n("4.5"));
+    check(
+        "N",
+        "id",
+        calculation("AVG", "reviews.stars"),
+        &sql("AVG(t.`stars`)"),
+        &[text("4.5000")],
+        n("4.5"),
+    );
     check("N", "id", calculation("COUNT", "*"), &sql("COUNT(*)"), &[Cell::Int(0)], n("0"));
-    check("N", "id", calculation("SUM", "reviews.stars * books.price"),
-        &sql("SUM((t.`stars` * d.`price`))"), &[Cell::Null], None);
+    check(
+        "N",
+        "id",
+        calculation("SUM", "reviews.stars * books.price"),
+        &sql("SUM((t.`stars` * d.`price`))"),
+        &[Cell::Null],
+        None,
+    );
 }
 
 #[test]
 fn cases_are_expressions_of_the_driving_row() {
     let calculation = json!({"calculation": {"type": "case", "cases": [
         {"when": "price >= 10 AND books.in_print = 1", "then": "'dear'"}, {"when": "price IS NULL", "then": 0}]}});
-    check("S", "price", calculation,
+    check(
+        "S",
+        "price",
+        calculation,
         ", (CASE WHEN ((d.`price` >= 10) AND (d.`in_print` = 1)) THEN 'dear' WHEN (d.`price` IS NULL) THEN 0 END) \
          FROM `books` d",
-        &[text("dear")], s("dear"));
+        &[text("dear")],
+        s("dear"),
+    );
 }
 
 #[test]
 fn formats_splice_columns_and_attributes() {
     let format = |text: &str| json!({"transformation": {"type": "string-format", "format": text}});
-    check("S", "title", format("B#{title}#{id}"), ", d.`title` FROM `books` d", &[text("x")], s("B#x#7"));
+    check(
+        "S",
+        "title",
+        format("B#{title}#{id}"),
+        ", d.`title` FROM `books` d",
+        &[text("x")],
+        s("B#x#7"),
+    );
     check("S", "title", format("#META"), " FROM `books` d", &[], s("#META"));
     check("S", "price", format("P{price}"), ", d.`price` FROM `books` d", &[Cell::Null], None);
-    check("S", "published", format("{published}"), ", d.`published` FROM `books` d", &[PUBLISHED],
-        s("2024-03-09T07:05:01"));
+    check(
+        "S",
+        "published",
+        format("{published}"),
+        ", d.`published` FROM `books` d",
+        &[PUBLISHED],
+        s("2024-03-09T07:05:01"),
+    );
     let mut own = author_join("name");
     own["transformation"] = json!({"type": "string-format", "format": "A#{X}/{PK}"});
-    check("S", "author_id", own,
+    check(
+        "S",
+        "author_id",
+        own,
         ", j1.`name` FROM `books` d LEFT JOIN `authors` j1 ON j1.`id` = d.`author_id`",
-        &[text("Ann")], s("A#Ann/7"));
+        &[text("Ann")],
+        s("A#Ann/7"),
+    );
 }
 
 #[test]
 fn transformations_apply_to_the_value() {
-    let transformation = |kind: &str, format: &str| json!({"transformation": {"type": kind, "format": format}});
+    let transformation =
+        |kind: &str, format: &str| json!({"transformation": {"type": kind, "format": format}});
     let published = ", d.`published` FROM `books` d";
-    check("S", "published", transformation("date-format", "%Y/%m"), published, &[PUBLISHED], s("2024/03"));
-    check("N", "published", transformation("date-format", "epoch"), published, &[PUBLISHED], n("1709967901"));
+    check(
+        "S",
+        "published",
+        transformation("date-format", "%Y/%m"),
+        published,
+        &[PUBLISHED],
+        s("2024/03"),
+    );
+    check(
+        "N",
+        "published",
+        transformation("date-format", "epoch"),
+        published,
+        &[PUBLISHED],
+        n("1709967901"),
+    );
     check("S", "published", transformation("date-format", "YYYY"), published, &[Cell::Null], None);
     let price = ", d.`price` FROM `books` d";
-    check("S", "price", transformation("number-format", "0000.0"), price, &[text("12.35")], s("0012.4"));
+    check(
+        "S",
+        "price",
+        transformation("number-format", "0000.0"),
+        price,
+        &[text("12.35")],
+        s("0012.4"),
+    );
     check("N", "price", transformation("number-format", "0.0"), price, &[text("12.00")], n("12"));
     let parsed = Attribute::M([("a".to_owned(), Attribute::N("1".to_owned()))].into());
-    check("M", "title", json!({"transformation": {"type": "json-parse"}}), ", d.`title` FROM `books` d",
-        &[text(r#"{"a": 1}"#)], Some(parsed));
-}
-
-fn reviews(kind: &str, extra: Value) -> Ruleset {
-    let mut construction = json!({"type": "array",
-        "select_columns": {"stars": "stars", "body": "reviews.body", "extra": "extra"}});
-    for (key, value) in extra.as_object().expect("an object") {
-        construction[key.as_str()] = value.clone();
-    }
-    compile(&books(&[attribute("X", kind, "id", json!({"join": {"type": "json-construction",
-        "target_table": "reviews", "join_condition": "reviews.book_id = books.id",
-        "construction": construction}}))]))
-}
-
-#[test]
-fn arrays_come_from_a_child_query() {
-    let ruleset = reviews("S", json!({"order_by": "stars DESC", "limit": 1}));
-    let entity = &ruleset.entities[0];
-    assert_eq!(
-        entity.view.children[0].sql(2),
-        "SELECT d.`id`, t.`stars`, t.`body`, t.`extra` FROM `books` d JOIN `reviews` t ON \
-         t.`book_id` = d.`id` WHERE d.`id` IN (?,?) ORDER BY d.`id`, t.`stars` DESC, t.`id`"
+    check(
+        "M",
+        "title",
+        json!({"transformation": {"type": "json-parse"}}),
+        ", d.`title` FROM `books` d",
+        &[text(r#"{"a": 1}"#)],
+        Some(parsed),
     );
-    let row = |stars| vec![Cell::Int(7), Cell::Int(stars), text("a\"b"), text("[1]")];
-    let built = entity.build(&vec![Cell::Int(7)], &[vec![row(5), row(4)]]).expect("builds");
-    assert_eq!(built.item["X"], Attribute::S(r#"[{"stars":5,"body":"a\"b","extra":[1]}]"#.to_owned()));
-    let none = entity.build(&vec![Cell::Int(7)], &[vec![]]).expect("builds");
-    assert_eq!(none.item["X"], Attribute::S("[]".to_owned()));
-}
-
-#[test]
-fn native_arrays_hold_maps() {
-    let ruleset = reviews("L", json!({}));
-    let row = vec![Cell::Int(7), Cell::Int(5), Cell::Null, text("[1]")];
-    let built = ruleset.entities[0].build(&vec![Cell::Int(7)], &[vec![row]]).expect("builds");
-    let expected = Attribute::M(
-        [
-            ("stars".to_owned(), Attribute::N("5".to_owned())),
-            ("body".to_owned(), Attribute::Null),
-            ("extra".to_owned(), Attribute::L(vec![Attribute::N("1".to_owned())])),
-        ]
-        .into(),
-    );
-    assert_eq!(built.item["X"], Attribute::L(vec![expected]));
-}
-
-#[test]
-fn objects_come_from_the_own_or_the_joined_row() {
-    let object = |target: &str, condition: &str, field: &str| {
-        json!({"join": {"type": "json-construction", "target_table": target, "join_condition": condition,
-            "construction": {"type": "object", "select_columns": {"f": field}}}})
-    };
-    check("S", "id", object("books", "books.id = books.id", "price"), ", d.`price` FROM `books` d",
-        &[text("1.50")], s(r#"{"f":1.50}"#));
-    let joined = object("authors", "authors.id = books.author_id", "name");
-    let from = ", j1.`id`, j1.`name` FROM `books` d LEFT JOIN `authors` j1 ON j1.`id` = d.`author_id`";
-    let map = Attribute::M([("f".to_owned(), Attribute::S("Ann".to_owned()))].into());
-    check("M", "author_id", joined.clone(), from, &[Cell::Int(1), text("Ann")], Some(map));
-    check("M", "author_id", joined, from, &[Cell::Null, Cell::Null], None);
 }
 
 #[test]
 fn several_columns_make_lists_and_sets() {
     let columns = json!({"source_column": ["title", "price"]});
     let list = Attribute::L(vec![Attribute::S("t".to_owned()), Attribute::Null]);
-    check("L", "", columns.clone(), ", d.`title`, d.`price` FROM `books` d", &[text("t"), Cell::Null], Some(list));
-    check("SS", "", columns, ", d.`title`, d.`price` FROM `books` d", &[text("t"), Cell::Null],
-        Some(Attribute::SS(["t".to_owned()].into())));
+    check(
+        "L",
+        "",
+        columns.clone(),
+        ", d.`title`, d.`price` FROM `books` d",
+        &[text("t"), Cell::Null],
+        Some(list),
+    );
+    check(
+        "SS",
+        "",
+        columns,
+        ", d.`title`, d.`price` FROM `books` d",
+        &[text("t"), Cell::Null],
+        Some(Attribute::SS(["t".to_owned()].into())),
+    );
 }
 
 #[test]
@@ -291,12 +355,18 @@ fn templates_make_keys_where_no_attribute_does() {
     assert!(entity.key_from_row_key);
     let key = entity.key_of(&[Cell::Int(7)]).expect("a pure function of the row key");
     assert_eq!((Some(key.pk), key.sk), (s("BOOK#7"), s("#META")));
-    assert_eq!(entity.build(&vec![Cell::Int(7)], &[]).expect("builds").item.get("SK").cloned(), s("#META"));
+    assert_eq!(
+        entity.build(&vec![Cell::Int(7)], &[]).expect("builds").item.get("SK").cloned(),
+        s("#META")
+    );
     assert_eq!(entity.name, "Books/BOOK");
 }
 
 fn keyed_by_title() -> Ruleset {
-    let mut contract = books(&[attribute("G", "S", "title", json!({})), attribute("cover", "B", "cover", json!({}))]);
+    let mut contract = books(&[
+        attribute("G", "S", "title", json!({})),
+        attribute("cover", "B", "cover", json!({})),
+    ]);
     contract["tables"][0]["gsis"] = json!([{"index_name": "by_g", "pk": "G"}]);
     contract["tables"][0]["sk"] = json!("SK");
     let all = contract["tables"][0]["attributes"].as_array_mut().expect("attributes");
@@ -373,7 +443,10 @@ fn composite_keys_scan_in_key_order() {
             {"name": "b", "type": "S", "source_table": "pa`irs", "source_column": "b"}]}]});
     let ruleset = Ruleset::compile(&contract.to_string(), catalog).expect("sound");
     let view = &ruleset.entities[0].view;
-    assert_eq!(view.main.sql(2), "SELECT d.`a`, d.`b` FROM `pa``irs` d WHERE (d.`a`,d.`b`) IN ((?,?),(?,?))");
+    assert_eq!(
+        view.main.sql(2),
+        "SELECT d.`a`, d.`b` FROM `pa``irs` d WHERE (d.`a`,d.`b`) IN ((?,?),(?,?))"
+    );
     assert_eq!(
         view.scan_next,
         "SELECT d.`a`, d.`b` FROM `pa``irs` d WHERE d.`a` >= ? AND ((d.`a` > ?) OR (d.`a` = ? AND d.`b` > ?)) \

@@ -1,13 +1,13 @@
 //! Joins and calculations of the contract: lookups, conditionals, chains, aggregates, cases.
 //! Never here: embedded arrays and objects (see `embedded`).
 
-use super::plan::{Absence, ColumnAt, Operand, Place, Recipe, Reach};
+use super::plan::{Absence, ColumnAt, Operand, Place, Reach, Recipe};
 use super::resolve::{Raw, Resolver};
 use super::sql_text::{column, quote_name};
 use super::target::{Scope, same_name};
 use crate::contract::{
     Aggregate, AttributeSpec, ColumnName, ConditionalSpec, Expression, JoinSpec, Target, ValueSpec,
-    codes, quote_text,
+    quote_text,
 };
 
 impl<'c> Resolver<'_, 'c> {
@@ -45,9 +45,8 @@ impl<'c> Resolver<'_, 'c> {
         self.operand(&join.select, Some(place), scope, path)
     }
 
-    /// Puts a joined table's names in scope: alias, table name, and `parent`.
+    /// Puts a joined table's names in scope: table name and alias.
     fn enter(&self, target: &Target, place: Place, scope: &mut Scope) {
-        scope.push(("parent".to_owned(), place));
         scope.push((self.view.table(place).name.to_string(), place));
         scope.extend(target.table.iter().chain(&target.alias).map(|name| (name.clone(), place)));
     }
@@ -134,6 +133,8 @@ impl<'c> Resolver<'_, 'c> {
         let reach = self.reach(&spec.target, &driving)?;
         let place = self.join(reach, &path);
         let mut values = driving.clone();
+        // `parent` is the joined row, unless a table in reach bears that very name.
+        values.insert(0, ("parent".to_owned(), place));
         self.enter(&spec.target, place, &mut values);
         let mut condition_scope = values.clone();
         condition_scope.extend(driving);
@@ -209,7 +210,12 @@ impl<'c> Resolver<'_, 'c> {
         own || way
     }
 
-    fn aggregate(&mut self, join: &Target, operation: Aggregate, select: &Expression) -> Option<Raw> {
+    fn aggregate(
+        &mut self,
+        join: &Target,
+        operation: Aggregate,
+        select: &Expression,
+    ) -> Option<Raw> {
         let mut scope = self.driving_scope();
         let reach = self.reach(join, &scope)?;
         let table = reach.table;
@@ -229,9 +235,15 @@ impl<'c> Resolver<'_, 'c> {
         self.uses.computed = true;
         self.uses.aggregates.insert(self.view.aggregates.len());
         self.view.aggregates.push(reach);
-        let absence =
-            if operation == Aggregate::Count { Absence::Never } else { Absence::Unknown };
-        let operand = Operand { index: self.view.select(sql), data_type: None };
+        let absence = if operation == Aggregate::Count { Absence::Never } else { Absence::Unknown };
+        // MIN and MAX give a value of the column's own type.
+        let data_type = match (operation, select) {
+            (Aggregate::Min | Aggregate::Max, Expression::Column(name)) => {
+                table.column_index(&name.name).map(|at| table.columns[at].data_type.clone())
+            }
+            _ => None,
+        };
+        let operand = Operand { index: self.view.select(sql), data_type };
         Some(Raw { recipe: Recipe::Cell(operand), absence, null_value: None })
     }
 
@@ -266,7 +278,10 @@ impl<'c> Resolver<'_, 'c> {
     ) -> Option<ColumnAt> {
         let inner = match &name.qualifier {
             None => true,
-            Some(q) => scope.iter().rev().find(|(known, _)| same_name(known, q))
+            Some(q) => scope
+                .iter()
+                .rev()
+                .find(|(known, _)| same_name(known, q))
                 .is_some_and(|(_, place)| *place == Place::Target),
         };
         if inner {
@@ -306,14 +321,4 @@ impl<'c> Resolver<'_, 'c> {
         let operand = Operand { index: self.view.select(sql), data_type: None };
         Some(Raw { recipe: Recipe::Cell(operand), absence, null_value: None })
     }
-}
-
-/// An inner table's columns must not be mistaken for the view's: misuse is a reported fault.
-pub(super) fn is_star(select: &Expression, path: &str, resolver: &mut Resolver) -> bool {
-    if *select == Expression::Star {
-        let message = "`*` is only for COUNT".to_owned();
-        resolver.findings.report(&codes::EXPRESSION, path, message);
-        return true;
-    }
-    false
 }

@@ -87,9 +87,9 @@ pub(super) fn dynamo_table(
     for index in &spec.indexes {
         indexes.extend(secondary_index(index, entities, findings));
     }
-    let sort_keys = entities.iter().filter_map(|entity| {
-        entity.builder.sk.map(|sk| &entity.builder.attributes[sk])
-    });
+    let sort_keys = entities
+        .iter()
+        .filter_map(|entity| entity.builder.sk.map(|sk| &entity.builder.attributes[sk]));
     for plan in sort_keys {
         check_number_as_text(plan, findings);
     }
@@ -111,7 +111,8 @@ fn secondary_index(
     }
     if let ProjectionSpec::Include(names) = &spec.projection {
         for name in names {
-            if !entities.iter().any(|e| e.builder.attributes.iter().any(|plan| plan.name == *name)) {
+            if !entities.iter().any(|e| e.builder.attributes.iter().any(|plan| plan.name == *name))
+            {
                 let message = format!("no entity has an attribute `{name}`");
                 findings.report(&codes::PROJECTION, &spec.path, message);
             }
@@ -141,7 +142,8 @@ fn index_key(
         let same = *kind.get_or_insert(plan.kind) == plan.kind;
         if !is_key_type(plan.kind) || !same {
             let found = attribute_name(plan.kind);
-            let message = format!("index key `{name}` is of type {found}, or differs between entities");
+            let message =
+                format!("index key `{name}` is of type {found}, or differs between entities");
             findings.report(&codes::INDEX_KEY_TYPE, &plan.path, message);
         }
     }

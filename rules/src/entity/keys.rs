@@ -27,7 +27,8 @@ impl Resolver<'_, '_> {
             return Some(position);
         }
         let Some(template) = template else {
-            let message = format!("`{}` has no attribute `{name}` and no template for it", entity.name);
+            let message =
+                format!("`{}` has no attribute `{name}` and no template for it", entity.name);
             self.findings.report(&codes::KEY_MISSING, &entity.path, message);
             return None;
         };
@@ -77,7 +78,9 @@ impl Resolver<'_, '_> {
                 TemplatePart::Name(name) => {
                     let attribute = self.spec.attributes.iter().find(|a| a.name == *name);
                     let column = attribute
-                        .filter(|a| matches!(a.value, ValueSpec::Column) && a.transformation.is_none())
+                        .filter(|a| {
+                            matches!(a.value, ValueSpec::Column) && a.transformation.is_none()
+                        })
                         .filter(|_| self.view.driving.column_index(name).is_none())
                         .and_then(|a| a.source_columns.first())
                         .unwrap_or(name);
@@ -155,7 +158,9 @@ impl Resolver<'_, '_> {
             let before = known.len();
             for (join, reach) in self.view.joins.iter().enumerate() {
                 let place = Place::Join(join);
-                if covers_unique_key(reach.table, |column| known.contains(&ColumnAt { place, column })) {
+                if covers_unique_key(reach.table, |column| {
+                    known.contains(&ColumnAt { place, column })
+                }) {
                     known.extend(reach.equations.iter().map(|&(_, source)| source));
                 }
             }
@@ -177,7 +182,8 @@ fn determined(
         return;
     }
     let mut add = |index: usize| {
-        let found = plan.uses.columns.iter().find(|at| resolver.view.column_sql(**at) == selected[index]);
+        let found =
+            plan.uses.columns.iter().find(|at| resolver.view.column_sql(**at) == selected[index]);
         known.extend(found);
     };
     match &plan.recipe {

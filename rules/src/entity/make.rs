@@ -6,8 +6,8 @@ use super::plan::{AttributePlan, FormatPart, Operand, Recipe, Transform};
 use crate::catalog::DataType;
 use crate::contract::{DateFormat, Moment};
 use crate::value::{
-    Attribute, AttributeType, Cell, EpochUnit, Number, Row, cell_text, column_text, infer_attribute,
-    normalise_number, to_attribute,
+    Attribute, AttributeType, Cell, EpochUnit, Number, Row, cell_text, column_text,
+    infer_attribute, normalise_number, to_attribute,
 };
 
 /// `Ok(None)` leaves the attribute out.

@@ -21,6 +21,8 @@ mod target;
 mod view;
 
 #[cfg(test)]
+mod embedded_tests;
+#[cfg(test)]
 mod finding_tests;
 #[cfg(test)]
 mod item_tests;

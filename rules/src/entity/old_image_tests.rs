@@ -104,6 +104,23 @@ fn triggers_owe_sweeps_of_what_they_write() {
     });
     let contract = books(&[attribute("X", "S", "author_id", author_join("name"))]);
     let ruleset = Ruleset::compile(&contract.to_string(), catalog).expect("sound");
-    let sweep = TriggerSweep { event: "INSERT".to_owned(), table: "books".into(), trigger: "t".to_owned() };
+    let sweep =
+        TriggerSweep { event: "INSERT".to_owned(), table: "books".into(), trigger: "t".to_owned() };
     assert_eq!(ruleset.sources["reviews"].trigger_sweeps, [sweep]);
+}
+
+#[test]
+fn triggers_before_an_update_may_move_any_column() {
+    let mut catalog = catalog();
+    let contract = books(&[attribute("X", "S", "author_id", author_join("name"))]);
+    let ruleset = Ruleset::compile(&contract.to_string(), catalog.clone()).expect("sound");
+    assert!(!needs(&ruleset, "books", &update(&[1])));
+    catalog.tables.get_mut("books").expect("books").triggers.push(Trigger {
+        name: "t".to_owned(),
+        event: "UPDATE".to_owned(),
+        timing: "BEFORE".to_owned(),
+        body: "SET NEW.id = OLD.id + 1".to_owned(),
+    });
+    let ruleset = Ruleset::compile(&contract.to_string(), catalog).expect("sound");
+    assert!(needs(&ruleset, "books", &update(&[1])));
 }

@@ -61,7 +61,11 @@ impl<'a, 'c> Resolver<'a, 'c> {
     pub(super) fn attribute(&mut self, spec: &AttributeSpec) -> Option<AttributePlan> {
         if self.resolving.contains(&spec.name) {
             let circle = self.resolving.join(" -> ");
-            self.findings.report(&codes::ATTRIBUTE_CYCLE, &spec.path, format!("{circle} -> {}", spec.name));
+            self.findings.report(
+                &codes::ATTRIBUTE_CYCLE,
+                &spec.path,
+                format!("{circle} -> {}", spec.name),
+            );
             return None;
         }
         self.resolving.push(spec.name.clone());
@@ -79,7 +83,12 @@ impl<'a, 'c> Resolver<'a, 'c> {
             if matches!(spec.value, ValueSpec::Column) && !t.parts.is_empty());
         if let Some(Transformation::StringFormat(template)) = &spec.transformation {
             // Formats of plain columns read what they name; the source column is checked only.
-            let own = if constant_format { self.check_source(spec)?; None } else { Some(self.raw(spec)?) };
+            let own = if constant_format {
+                self.check_source(spec)?;
+                None
+            } else {
+                Some(self.raw(spec)?)
+            };
             let (recipe, absence) = self.format(template, &spec.name, own, &spec.path)?;
             if spec.kind != AttributeType::S {
                 self.type_fault(spec, "a string-format makes text: the type must be S");
@@ -162,7 +171,11 @@ impl<'a, 'c> Resolver<'a, 'c> {
                 return None;
             }
             let message = format!("`{table}` is not the entity's `{}`", self.view.driving.name);
-            self.findings.report(&codes::SOURCE_TABLE, &format!("{}.source_table", spec.path), message);
+            self.findings.report(
+                &codes::SOURCE_TABLE,
+                &format!("{}.source_table", spec.path),
+                message,
+            );
             return None;
         }
         let driving = self.view.driving;
@@ -193,7 +206,9 @@ impl<'a, 'c> Resolver<'a, 'c> {
             }
             several => {
                 use AttributeType as A;
-                if !matches!(spec.kind, A::L | A::M | A::SS | A::NS) || spec.transformation.is_some() {
+                if !matches!(spec.kind, A::L | A::M | A::SS | A::NS)
+                    || spec.transformation.is_some()
+                {
                     let kind = attribute_name(spec.kind);
                     let message = format!("{} source columns for one {kind}", several.len());
                     self.findings.report(&codes::SOURCE_COLUMNS, &spec.path, message);
@@ -205,7 +220,11 @@ impl<'a, 'c> Resolver<'a, 'c> {
                         Field { name: name.clone(), operand: self.raw_column(at).0 }
                     })
                     .collect();
-                Some(Raw { recipe: Recipe::Columns(fields), absence: Absence::Unknown, null_value: None })
+                Some(Raw {
+                    recipe: Recipe::Columns(fields),
+                    absence: Absence::Unknown,
+                    null_value: None,
+                })
             }
         }
     }
@@ -221,7 +240,10 @@ impl<'a, 'c> Resolver<'a, 'c> {
         let kept = self.spec.attributes.iter().any(|other| {
             other.name != spec.name
                 && matches!(other.value, ValueSpec::Column)
-                && other.source_columns.first().is_some_and(|name| name.eq_ignore_ascii_case(&source.name))
+                && other
+                    .source_columns
+                    .first()
+                    .is_some_and(|name| name.eq_ignore_ascii_case(&source.name))
         });
         if !kept {
             let message = format!("no attribute holds `{}` itself", source.name);
@@ -229,7 +251,8 @@ impl<'a, 'c> Resolver<'a, 'c> {
         }
         let name = column("d", &source.name);
         // Under a PAD SPACE collation trailing spaces do not count; WEIGHT_STRING keeps them.
-        let no_pad = collation.contains("_0900_") || collation.contains("nopad") || collation == "binary";
+        let no_pad =
+            collation.contains("_0900_") || collation.contains("nopad") || collation == "binary";
         let text = if no_pad { name } else { format!("TRIM(TRAILING ' ' FROM {name})") };
         let index = self.view.select(format!("HEX(WEIGHT_STRING({text}))"));
         self.uses.columns.insert(ColumnAt { place: Place::Driving, column: at });
@@ -281,7 +304,8 @@ impl<'a, 'c> Resolver<'a, 'c> {
                 TemplatePart::Name(name) => name,
             };
             if let Some(column) = self.view.driving.column_index(name) {
-                let (operand, missing) = self.raw_column(ColumnAt { place: Place::Driving, column });
+                let (operand, missing) =
+                    self.raw_column(ColumnAt { place: Place::Driving, column });
                 absence = absence.max(missing.min(Absence::Unknown));
                 parts.push(FormatPart::Cell(operand));
             } else if name == own_name
@@ -352,7 +376,13 @@ impl<'a, 'c> Resolver<'a, 'c> {
             }
             Transformation::JsonParse => {
                 let fits = column.is_none_or(|column| {
-                    matches!(column, DataType::Json | DataType::Text | DataType::Varchar { .. } | DataType::Char { .. })
+                    matches!(
+                        column,
+                        DataType::Json
+                            | DataType::Text
+                            | DataType::Varchar { .. }
+                            | DataType::Char { .. }
+                    )
                 });
                 (Transform::JsonParse, &[A::M, A::L, A::S][..], fits)
             }
@@ -360,7 +390,10 @@ impl<'a, 'c> Resolver<'a, 'c> {
         };
         if !fits {
             let name = column.map_or("computed", type_name);
-            self.format_fault(spec, &format!("the transformation does not fit a value of type {name}"));
+            self.format_fault(
+                spec,
+                &format!("the transformation does not fit a value of type {name}"),
+            );
         }
         if !types.contains(&spec.kind) {
             let kind = attribute_name(spec.kind);
@@ -390,10 +423,13 @@ impl<'a, 'c> Resolver<'a, 'c> {
             Recipe::Array { .. } if !matches!(spec.kind, A::S | A::L) => {
                 self.type_fault(spec, &format!("an array is stored as S or L, not {kind}"));
             }
-            Recipe::Columns(fields) if spec.kind == A::NS => {
-                if fields.iter().any(|f| !f.operand.data_type.as_ref().is_some_and(is_number)) {
-                    self.type_fault(spec, "NS holds numeric columns only");
-                }
+            Recipe::Columns(fields)
+                if spec.kind == A::NS
+                    && !fields
+                        .iter()
+                        .all(|f| f.operand.data_type.as_ref().is_some_and(is_number)) =>
+            {
+                self.type_fault(spec, "NS holds numeric columns only");
             }
             _ => {}
         }

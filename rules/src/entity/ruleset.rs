@@ -28,7 +28,8 @@ impl Ruleset {
         if let Some(database) = &contract.database
             && *database != catalog.database
         {
-            let message = format!("the contract is for `{database}`, not for `{}`", catalog.database);
+            let message =
+                format!("the contract is for `{database}`, not for `{}`", catalog.database);
             findings.report(&codes::DATABASE, "$.database", message);
         }
         let mut entities: Vec<Entity> = Vec::new();
@@ -98,7 +99,10 @@ fn compile_entity(
     }
     let complete = plans.len() == spec.attributes.len();
     let pk = resolver.key_attribute(&table.pk, spec.pk_template.as_ref(), &mut plans);
-    let sk = table.sk.as_ref().map(|sk| resolver.key_attribute(sk, spec.sk_template.as_ref(), &mut plans));
+    let sk = table
+        .sk
+        .as_ref()
+        .map(|sk| resolver.key_attribute(sk, spec.sk_template.as_ref(), &mut plans));
     let pk = pk?;
     let sk = match sk {
         Some(sk) => Some(sk?),
@@ -125,7 +129,7 @@ fn compile_entity(
         builder: Builder {
             pk,
             sk,
-            index_keys: index_keys(&table.indexes, table),
+            index_keys: index_keys(&table.indexes),
             ttl: spec.attributes.iter().find(|a| a.ttl).map(|a| a.name.clone()),
             attributes: plans,
         },
@@ -133,18 +137,18 @@ fn compile_entity(
     Some((entity, reads(id, &resolver.view, &key_uses)))
 }
 
-/// Index keys that are not base-table keys too, with the least bound of the indexes they serve.
-fn index_keys(indexes: &[IndexSpec], table: &TableSpec) -> BTreeMap<String, usize> {
+/// Index keys with the least bound of the indexes they serve.
+fn index_keys(indexes: &[IndexSpec]) -> BTreeMap<String, usize> {
     let mut keys: BTreeMap<String, usize> = BTreeMap::new();
     for index in indexes {
-        let parts = [(Some(&index.pk), PARTITION_KEY_BYTES_MAX), (index.sk.as_ref(), SORT_KEY_BYTES_MAX)];
+        let parts =
+            [(Some(&index.pk), PARTITION_KEY_BYTES_MAX), (index.sk.as_ref(), SORT_KEY_BYTES_MAX)];
         for (name, limit) in parts {
             let Some(name) = name else { continue };
             let least = keys.entry(name.clone()).or_insert(limit);
             *least = limit.min(*least);
         }
     }
-    keys.retain(|name, _| *name != table.pk && Some(&*name) != table.sk.as_ref());
     keys
 }
 

@@ -66,14 +66,25 @@ pub(super) fn foreign_key(column: usize, parent: &str, action: ReferentialAction
 pub(super) fn catalog() -> Catalog {
     let mut books = table(
         "books",
-        &["id int!", "title text!", "author_id int!", "price decimal", "published date", "meta json",
-          "cover bytes", "in_print bool!", "series_id int", "spot point"],
+        &[
+            "id int!",
+            "title text!",
+            "author_id int!",
+            "price decimal",
+            "published date",
+            "meta json",
+            "cover bytes",
+            "in_print bool!",
+            "series_id int",
+            "spot point",
+        ],
     );
     books.foreign_keys.push(foreign_key(2, "authors", ReferentialAction::Restrict));
     let mut authors = table("authors", &["id int!", "name text!", "country_id int", "born date"]);
     authors.foreign_keys.push(foreign_key(2, "countries", ReferentialAction::Restrict));
     let countries = table("countries", &["id int!", "name text!"]);
-    let mut reviews = table("reviews", &["id int!", "book_id int!", "stars int!", "body text", "extra json"]);
+    let mut reviews =
+        table("reviews", &["id int!", "book_id int!", "stars int!", "body text", "extra json"]);
     reviews.foreign_keys.push(foreign_key(1, "books", ReferentialAction::Cascade));
     let mut loose = table("loose", &["a int", "b int"]);
     loose.primary_key.clear();

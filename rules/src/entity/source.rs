@@ -19,7 +19,8 @@ pub(super) fn sources(
     findings: &mut Findings,
 ) -> BTreeMap<TableName, SourceTable> {
     let mut mapped: BTreeSet<TableName> = entities.iter().map(|e| e.source.clone()).collect();
-    mapped.extend(reads.iter().flat_map(|reads| reads.joins.iter().map(|(table, _)| table.clone())));
+    mapped
+        .extend(reads.iter().flat_map(|reads| reads.joins.iter().map(|(table, _)| table.clone())));
     let relevant = relevant(catalog, &mapped);
     let mut sources = BTreeMap::new();
     for name in &relevant {
@@ -79,7 +80,8 @@ impl SourceTable {
     ///
     /// A row key with a character column always needs it for UPDATE and DELETE, unless the collation
     /// compares bytes: the key in a statement may spell the stored key differently (`'A '` for `'a'`),
-    /// and only the stored spelling gives the item key.
+    /// and only the stored spelling gives the item key. A BEFORE UPDATE trigger needs it too: it may
+    /// change any column.
     pub fn needs_old_image(&self, change: &Change, ruleset: &Ruleset) -> bool {
         let table = ruleset.catalog.table(&self.name);
         let row_key = table.and_then(Table::row_key).unwrap_or_default();
@@ -88,6 +90,7 @@ impl SourceTable {
             Change::Insert => false,
             Change::Update(columns) => {
                 spelling
+                    || table.is_some_and(trigger_rewrites)
                     || columns.iter().any(|column| {
                         self.item_key_columns.contains(column)
                             || self.referenced_columns.contains(column)
@@ -111,6 +114,14 @@ impl SourceTable {
             || self.drives.iter().any(by_row_only)
             || self.joins.iter().any(|join| join.decides_item_key)
     }
+}
+
+/// A BEFORE UPDATE trigger may change columns that the statement does not name.
+fn trigger_rewrites(table: &Table) -> bool {
+    table.triggers.iter().any(|trigger| {
+        trigger.timing.eq_ignore_ascii_case("BEFORE")
+            && trigger.event.eq_ignore_ascii_case("UPDATE")
+    })
 }
 
 /// Two spellings of one key may be equal to MySQL: letters, accents, or trailing spaces.

@@ -2,7 +2,7 @@
 //! Never here: what is then read from the joined row.
 
 use super::plan::{ColumnAt, Place, Reach};
-use super::resolve::Resolver;
+use super::resolve::{Resolver, is_number};
 use crate::catalog::{Table, TableKind};
 use crate::contract::{ColumnName, Equation, Target, codes};
 
@@ -122,13 +122,17 @@ impl<'c> Resolver<'_, 'c> {
         path: &str,
     ) -> Option<ColumnAt> {
         let qualifier = name.qualifier.as_deref().unwrap_or_default();
-        let place = scope.iter().rev().find(|(known, _)| same_name(known, qualifier)).map(|(_, p)| *p);
+        let place =
+            scope.iter().rev().find(|(known, _)| same_name(known, qualifier)).map(|(_, p)| *p);
         let Some(place) = place else {
             let known: Vec<&str> = scope.iter().map(|(known, _)| known.as_str()).collect();
             self.findings.report(
                 &codes::JOIN_SCOPE,
                 path,
-                format!("`{name}`: `{qualifier}` is not in reach; in reach are {}", known.join(", ")),
+                format!(
+                    "`{name}`: `{qualifier}` is not in reach; in reach are {}",
+                    known.join(", ")
+                ),
             );
             return None;
         };
@@ -138,7 +142,14 @@ impl<'c> Resolver<'_, 'c> {
 
     /// Adds a LEFT JOIN; a join that may find several rows is refused.
     pub(super) fn join(&mut self, reach: Reach<'c>, path: &str) -> Place {
-        let columns: Vec<usize> = reach.equations.iter().map(|(column, _)| *column).collect();
+        // A text compared with a number is compared as a number: '1' and '01' both equal 1, so a
+        // unique text column does not make such a join single.
+        let single = |&(column, source): &(usize, ColumnAt)| {
+            let source = &self.view.table(source.place).columns[source.column].data_type;
+            is_number(&reach.table.columns[column].data_type) || !is_number(source)
+        };
+        let columns: Vec<usize> =
+            reach.equations.iter().filter(|e| single(e)).map(|(column, _)| *column).collect();
         if !covers_unique_key(reach.table, |column| columns.contains(&column)) {
             self.findings.report(
                 &codes::JOIN_MULTIPLIES,
@@ -153,7 +164,7 @@ impl<'c> Resolver<'_, 'c> {
     pub(super) fn backed(&self, reach: &Reach) -> bool {
         let Some(&(_, ColumnAt { place, .. })) = reach.equations.first() else { return false };
         self.view.table(place).foreign_keys.iter().any(|key| {
-            key.parent == reach.table.name
+            same_name(&key.parent, &reach.table.name)
                 && key.columns.len() == reach.equations.len()
                 && reach.equations.iter().all(|&(target, source)| {
                     source.place == place

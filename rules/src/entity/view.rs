@@ -127,12 +127,18 @@ impl<'c> ViewPlan<'c> {
         };
         let children = self.children.iter().map(|child| self.child_query(child, &key)).collect();
         let (scan_first, scan_next, scan_next_parameters) = scan(self.driving, &self.row_key);
-        ViewQuery { key_width: key.len(), main, children, scan_first, scan_next, scan_next_parameters }
+        ViewQuery {
+            key_width: key.len(),
+            main,
+            children,
+            scan_first,
+            scan_next,
+            scan_next_parameters,
+        }
     }
 
     fn child_query(&self, child: &ChildPlan, key: &[String]) -> KeyedSelect {
-        let columns: Vec<&str> =
-            key.iter().chain(&child.columns).map(String::as_str).collect();
+        let columns: Vec<&str> = key.iter().chain(&child.columns).map(String::as_str).collect();
         let order: Vec<&str> = key.iter().chain(&child.order).map(String::as_str).collect();
         KeyedSelect {
             head: format!(

@@ -90,7 +90,8 @@ impl WritePlan {
             }
             let to = match generated {
                 Generated::Rows(rows) => {
-                    let steps = (rows as u64).saturating_sub(1).saturating_mul(answer.increment.max(1));
+                    let steps =
+                        (rows as u64).saturating_sub(1).saturating_mul(answer.increment.max(1));
                     Some(answer.insert_id.saturating_add(steps))
                 }
                 Generated::Unbounded | Generated::Perhaps => None,
@@ -102,7 +103,12 @@ impl WritePlan {
         entries
     }
 
-    fn generated(&self, ruleset: &Ruleset, capture: &Capture, slots: &[SlotValue]) -> Option<Generated> {
+    fn generated(
+        &self,
+        ruleset: &Ruleset,
+        capture: &Capture,
+        slots: &[SlotValue],
+    ) -> Option<Generated> {
         match &capture.how {
             CaptureHow::Generated => Some(Generated::Unbounded),
             CaptureHow::Preselect(select) if select.generates => Some(Generated::Perhaps),
@@ -146,7 +152,13 @@ impl InsertRows {
         self.columns.iter().position(|c| *c == column)
     }
 
-    fn generates(&self, row: &[super::value::Value], column: usize, slots: &[SlotValue], no_zero: bool) -> bool {
+    fn generates(
+        &self,
+        row: &[super::value::Value],
+        column: usize,
+        slots: &[SlotValue],
+        no_zero: bool,
+    ) -> bool {
         let Some(value) = self.place(column).and_then(|at| row.get(at)) else { return false };
         *value == super::value::Value::Default || is_generated(value.bound(slots).as_ref(), no_zero)
     }
@@ -167,7 +179,8 @@ impl Binder<'_> {
                 None => self.capture(number, capture, otherwise, no_zero),
             },
             CaptureHow::Preselect(select) => {
-                let sql = select.template.render(self.slots, self.session.sql_mode, self.session.charset);
+                let sql =
+                    select.template.render(self.slots, self.session.sql_mode, self.session.charset);
                 match sql {
                     Some(sql) => self.bound.preselects.push(Preselect { capture: number, sql }),
                     None => self.sweep(capture, codes::VALUE.code),
@@ -207,8 +220,13 @@ impl Binder<'_> {
             if keys.len().saturating_mul(cells.len()) > PREDICATE_KEYS_MAX {
                 return None;
             }
-            let longer = |key: &Vec<Cell>, cell: &Cell| [key.as_slice(), &[cell.clone()]].concat();
-            keys = keys.iter().flat_map(|key| cells.iter().map(move |cell| longer(key, cell))).collect();
+            let longer = |key: &Vec<Cell>, cell: &Cell| {
+                [key.as_slice(), std::slice::from_ref(cell)].concat()
+            };
+            keys = keys
+                .iter()
+                .flat_map(|key| cells.iter().map(move |cell| longer(key, cell)))
+                .collect();
         }
         Some(keys)
     }
@@ -220,7 +238,8 @@ impl Binder<'_> {
         let mut keys = Vec::new();
         let mut doubt = None;
         for row in &rows.rows {
-            if rows.generated.is_some_and(|column| rows.generates(row, column, self.slots, no_zero)) {
+            if rows.generated.is_some_and(|column| rows.generates(row, column, self.slots, no_zero))
+            {
                 match rows.returning {
                     true => doubt = Some(codes::RETURNING.code),
                     false => self.bound.from_answer = Some(capture.table.clone()),
@@ -280,9 +299,9 @@ impl Binder<'_> {
                 let value = rows.place(*column).and_then(|at| row.get(at)?.bound(self.slots));
                 value == Some(SlotValue::Null) && table.columns[*column].nullable
             });
-            let generated = rows
-                .generated
-                .is_some_and(|c| columns.contains(&c) && rows.generates(row, c, self.slots, no_zero));
+            let generated = rows.generated.is_some_and(|c| {
+                columns.contains(&c) && rows.generates(row, c, self.slots, no_zero)
+            });
             if null || generated {
                 // NULL and new numbers conflict with nothing.
                 continue;
@@ -293,7 +312,8 @@ impl Binder<'_> {
             }
         }
         if !values.is_empty() {
-            let dirty = Dirty::Unique { table: capture.table.clone(), columns: columns.to_vec(), values };
+            let dirty =
+                Dirty::Unique { table: capture.table.clone(), columns: columns.to_vec(), values };
             self.bound.entries.push(DirtyEntry { dirty, old_image: OldImage::Needed });
         }
     }

@@ -41,7 +41,7 @@ pub fn date_time_of_epoch(seconds: i64, micros: u32) -> Option<Cell> {
 
 /// Whether a date exists.
 pub fn is_date(year: u16, month: u8, day: u8) -> bool {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
         4 | 6 | 9 | 11 => 30,
         2 if leap => 29,

@@ -2,7 +2,7 @@
 //! Never here: the SQL that selects them (see `projection`).
 
 use super::civil::date_time_of_epoch;
-use super::exact::{date_parts, decimal_cell, exact_cell, integer_cell, time_parts, Use};
+use super::exact::{Use, date_parts, decimal_cell, exact_cell, integer_cell, time_parts};
 use super::projection::KeyKind;
 use crate::catalog::{Column, DataType};
 use crate::sql::SlotValue;
@@ -12,7 +12,10 @@ use crate::value::Cell;
 pub fn decode(column: &Column, text: &[u8], kind: KeyKind) -> Option<Cell> {
     let text = std::str::from_utf8(text).ok()?;
     match (&column.data_type, kind) {
-        (DataType::Char { .. } | DataType::Varchar { .. } | DataType::Enum { .. }, KeyKind::Expressions) => {
+        (
+            DataType::Char { .. } | DataType::Varchar { .. } | DataType::Enum { .. },
+            KeyKind::Expressions,
+        ) => {
             let value = String::from_utf8(unhex(text)?).ok()?;
             exact_cell(column, &SlotValue::Text(value), Use::Stored, "utf8mb4")
         }
@@ -54,7 +57,8 @@ fn stored(data_type: &DataType, text: &str) -> Option<Cell> {
         }
         DataType::DateTime { .. } => date_time(text),
         DataType::Time { .. } => {
-            let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+            let (negative, rest) =
+                text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
             let (hours, minutes, seconds, micros) = time_parts(rest, 6)?;
             Some(Cell::Time { negative, hours, minutes, seconds, micros })
         }

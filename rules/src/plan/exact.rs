@@ -40,12 +40,12 @@ pub fn exact_cell(column: &Column, value: &SlotValue, used: Use, charset: &str) 
             SlotValue::Text(text) if values.contains(text) => Some(Cell::Text(text.clone())),
             _ => None,
         },
-        DataType::Binary { length } => bytes(value, charset)
-            .filter(|bytes| bytes.len() as u64 == *length)
-            .map(Cell::Bytes),
-        DataType::Varbinary { length } => bytes(value, charset)
-            .filter(|bytes| bytes.len() as u64 <= *length)
-            .map(Cell::Bytes),
+        DataType::Binary { length } => {
+            bytes(value, charset).filter(|bytes| bytes.len() as u64 == *length).map(Cell::Bytes)
+        }
+        DataType::Varbinary { length } => {
+            bytes(value, charset).filter(|bytes| bytes.len() as u64 <= *length).map(Cell::Bytes)
+        }
         DataType::Date => match value {
             SlotValue::Text(text) => date(text),
             SlotValue::Temporal(cell @ Cell::Date { year, month, day }) => {
@@ -73,7 +73,8 @@ fn integer(value: &SlotValue, bits: u8, unsigned: bool, used: Use) -> Option<Cel
             let number: i128 = text.parse().ok()?;
             let canonical = number.to_string() == *text;
             // A comparison of an integer with a string may be made as DOUBLE.
-            let certain = used == Use::Stored || number.unsigned_abs() < u128::from(DOUBLE_EXACT_MAX);
+            let certain =
+                used == Use::Stored || number.unsigned_abs() < u128::from(DOUBLE_EXACT_MAX);
             (canonical && certain).then_some(number)?
         }
         _ => return None,
@@ -85,10 +86,10 @@ fn integer(value: &SlotValue, bits: u8, unsigned: bool, used: Use) -> Option<Cel
 pub fn integer_cell(number: i128, bits: u8, unsigned: bool) -> Option<Cell> {
     let bits = u32::from(bits.min(64));
     if unsigned {
-        (0..1i128 << bits).contains(&number).then(|| Cell::UInt(number as u64))
+        (0..1i128 << bits).contains(&number).then_some(Cell::UInt(number as u64))
     } else {
         let half = 1i128 << (bits - 1);
-        (-half..half).contains(&number).then(|| Cell::Int(number as i64))
+        (-half..half).contains(&number).then_some(Cell::Int(number as i64))
     }
 }
 
@@ -110,7 +111,11 @@ pub fn decimal_cell(text: &str, precision: u8, scale: u8, unsigned: bool) -> Opt
     let whole = whole.trim_start_matches('0');
     let room = usize::from(precision.saturating_sub(scale));
     let fraction = fraction.trim_end_matches('0');
-    if !plain(whole) || !plain(fraction) || whole.len() > room || fraction.len() > usize::from(scale) {
+    if !plain(whole)
+        || !plain(fraction)
+        || whole.len() > room
+        || fraction.len() > usize::from(scale)
+    {
         return None;
     }
     let zero = whole.is_empty() && fraction.is_empty();
@@ -143,9 +148,15 @@ pub fn equality_is_identity(column: &Column) -> bool {
     match column.data_type {
         DataType::Char { .. } => collation == "binary" || collation.ends_with("_bin"),
         DataType::Varchar { .. } => {
-            collation == "binary" || collation == "utf8mb4_0900_bin" || collation.ends_with("_nopad_bin")
+            collation == "binary"
+                || collation == "utf8mb4_0900_bin"
+                || collation.ends_with("_nopad_bin")
         }
-        DataType::Text | DataType::Json | DataType::Other(_) | DataType::Float | DataType::Double => false,
+        DataType::Text
+        | DataType::Json
+        | DataType::Other(_)
+        | DataType::Float
+        | DataType::Double => false,
         _ => true,
     }
 }
@@ -154,7 +165,8 @@ fn bytes(value: &SlotValue, charset: &str) -> Option<Vec<u8>> {
     match value {
         SlotValue::Bytes(bytes) => Some(bytes.clone()),
         SlotValue::Text(text) => {
-            let utf8 = ["utf8", "utf8mb3", "utf8mb4"].iter().any(|c| c.eq_ignore_ascii_case(charset));
+            let utf8 =
+                ["utf8", "utf8mb3", "utf8mb4"].iter().any(|c| c.eq_ignore_ascii_case(charset));
             (utf8 || text.is_ascii()).then(|| text.as_bytes().to_vec())
         }
         _ => None,
@@ -188,7 +200,11 @@ pub fn time_parts(text: &str, fraction: u8) -> Option<(u32, u8, u8, u32)> {
     let hours = digits(hours, hours.len())?;
     let minutes = digits(parts.next()?, 2)? as u8;
     let seconds = digits(parts.next()?, 2)? as u8;
-    if parts.next().is_some() || part.len() > usize::from(fraction).min(6) || minutes > 59 || seconds > 59 {
+    if parts.next().is_some()
+        || part.len() > usize::from(fraction).min(6)
+        || minutes > 59
+        || seconds > 59
+    {
         return None;
     }
     let micros = if part.is_empty() { 0 } else { digits(&format!("{part:0<6}"), 6)? };
@@ -200,6 +216,13 @@ fn date_time(text: &str, fraction: u8) -> Option<Cell> {
     let (year, month, day) = date_parts(date)?;
     let (hours, minute, second, micros) = time_parts(time, fraction)?;
     let hour = u8::try_from(hours).ok().filter(|h| *h < 24)?;
-    is_date(year, month, day)
-        .then_some(Cell::DateTime { year, month, day, hour, minute, second, micros })
+    is_date(year, month, day).then_some(Cell::DateTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        micros,
+    })
 }

@@ -18,6 +18,10 @@ use crate::plan::exact::equality_is_identity;
 use crate::sql::statement::{Assignment, Conflict, Insert, InsertSource, Span};
 use crate::sql::{Digested, TokenKind};
 
+/// Rows of one INSERT whose computed keys are selected beforehand; the text of that SELECT grows with
+/// them.
+const COMPUTED_ROWS_MAX: usize = 1_000;
+
 /// Rows written out in an INSERT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InsertRows {
@@ -36,7 +40,6 @@ pub struct InsertRows {
 }
 
 struct Context<'a> {
-    ruleset: &'a Ruleset,
     digested: &'a Digested,
     table: &'a Table,
     key: Vec<usize>,
@@ -70,7 +73,7 @@ pub(super) fn plan(
             Conflict::Error | Conflict::Ignore => Change::Insert,
             Conflict::Replace | Conflict::Update(_) => Change::Any,
         };
-        let how = how(ruleset, digested, table, statement).unwrap_or_else(|code| {
+        let how = how(digested, table, statement).unwrap_or_else(|code| {
             refusals.push(code.refusal(&*table.name));
             CaptureHow::Sweep(code.code)
         });
@@ -80,7 +83,7 @@ pub(super) fn plan(
     super::update::finish(captures, refusals, mode)
 }
 
-fn how(ruleset: &Ruleset, digested: &Digested, table: &Table, statement: &Insert) -> Result<CaptureHow, Code> {
+fn how(digested: &Digested, table: &Table, statement: &Insert) -> Result<CaptureHow, Code> {
     let key = table.row_key().ok_or(codes::NO_ROW_KEY)?.to_vec();
     let replaces = matches!(statement.conflict, Conflict::Replace | Conflict::Update(_));
     let updates = matches!(statement.conflict, Conflict::Update(_));
@@ -98,10 +101,12 @@ fn how(ruleset: &Ruleset, digested: &Digested, table: &Table, statement: &Insert
             .collect::<Result<Vec<_>, Code>>()?,
         _ => (0..table.columns.len()).collect(),
     };
-    let context = Context { ruleset, digested, table, key, statement, columns };
+    let context = Context { digested, table, key, statement, columns };
     match &statement.source {
         InsertSource::Rows(rows) => context.rows(rows, replaces),
-        InsertSource::Select { projection, rest } => context.select(projection, rest.clone(), replaces),
+        InsertSource::Select { projection, rest } => {
+            context.select(projection, rest.clone(), replaces)
+        }
         InsertSource::Query => context.query(replaces),
     }
 }
@@ -145,7 +150,8 @@ impl Context<'_> {
 
     fn rows(&self, rows: &[Vec<Span>], replaces: bool) -> Result<CaptureHow, Code> {
         let unique = self.conflict_keys(replaces)?;
-        let mut needed: Vec<usize> = self.key.iter().chain(unique.iter().flatten()).copied().collect();
+        let mut needed: Vec<usize> =
+            self.key.iter().chain(unique.iter().flatten()).copied().collect();
         needed.sort_unstable();
         needed.dedup();
         let positions: BTreeMap<usize, usize> =
@@ -157,10 +163,17 @@ impl Context<'_> {
             }
             let value = |column: &usize| {
                 let position = positions.get(column).filter(|_| !row.is_empty());
-                let value = position.map_or(Value::Default, |at| value_of(self.digested, row[*at].clone()));
+                let value =
+                    position.map_or(Value::Default, |at| value_of(self.digested, row[*at].clone()));
                 if value == Value::Default { self.default(*column) } else { value }
             };
             values.push(needed.iter().map(value).collect());
+        }
+        let computed = |row: &Vec<Value>| {
+            needed.iter().zip(row).any(|(c, v)| self.key.contains(c) && *v == Value::Expression)
+        };
+        if !replaces && self.generated().is_none() && values.iter().any(computed) {
+            return self.computed_keys(rows, &positions);
         }
         Ok(CaptureHow::Rows(InsertRows {
             columns: needed,
@@ -171,6 +184,39 @@ impl Context<'_> {
             repeated: false,
             returning: self.statement.returning,
         }))
+    }
+
+    /// Keys that are deterministic expressions, such as `UNHEX(?)`: the server computes them
+    /// beforehand.
+    fn computed_keys(
+        &self,
+        rows: &[Vec<Span>],
+        positions: &BTreeMap<usize, usize>,
+    ) -> Result<CaptureHow, Code> {
+        if rows.len() > COMPUTED_ROWS_MAX || reads_session_counters(self.digested) {
+            return Err(codes::KEY_EXPRESSION);
+        }
+        let mut template = Template::default();
+        for (number, row) in rows.iter().enumerate() {
+            template = template.text(if number == 0 { "SELECT " } else { " UNION ALL SELECT " });
+            for (part, column) in self.key.iter().enumerate() {
+                let value = positions.get(column).and_then(|at| row.get(*at));
+                let value = value.ok_or(codes::KEY_EXPRESSION)?.clone();
+                let default = value_of(self.digested, value.clone()) == Value::Default;
+                if default || uncertainty(self.digested, value.clone()).is_some() {
+                    return Err(codes::KEY_EXPRESSION);
+                }
+                let (before, after) = expression_projection(&self.table.columns[*column])
+                    .ok_or(codes::KEY_EXPRESSION)?;
+                let comma = if part == 0 { "" } else { ", " };
+                template = template
+                    .text(&format!("{comma}{before}"))
+                    .tokens(self.digested, value)
+                    .text(&after);
+            }
+        }
+        let kind = KeyKind::Expressions;
+        Ok(CaptureHow::Preselect(KeySelect { template, kind, new: None, generates: false }))
     }
 
     /// Row key columns that ON DUPLICATE KEY UPDATE changes to something new.
@@ -198,14 +244,20 @@ impl Context<'_> {
         let words: Vec<String> = assignment
             .value
             .clone()
-            .map(|at| crate::sql::identifier_name(self.digested.token_text(&self.digested.tokens[at])))
+            .map(|at| {
+                crate::sql::identifier_name(self.digested.token_text(&self.digested.tokens[at]))
+            })
             .collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let same = |name: &str| name.eq_ignore_ascii_case(&assignment.column.name);
         let table = |name: &str| name.eq_ignore_ascii_case(&self.table.name);
         match words.as_slice() {
             [name] => same(name),
-            [qualifier, ".", name] => same(name) && table(qualifier),
+            [qualifier, ".", name] => {
+                let alias = self.statement.row_alias.as_deref();
+                let new_row = alias.is_some_and(|alias| alias.eq_ignore_ascii_case(qualifier));
+                same(name) && (table(qualifier) || (new_row && self.key.len() == 1))
+            }
             [function, "(", name, ")"] => {
                 same(name)
                     && ["VALUES", "VALUE", "LAST_INSERT_ID"].iter().any(|f| f.eq_ignore_ascii_case(function))
@@ -229,16 +281,15 @@ impl Context<'_> {
 
     fn select(&self, projection: &[Span], rest: Span, replaces: bool) -> Result<CaptureHow, Code> {
         let text = |at: usize| self.digested.token_text(&self.digested.tokens[at]);
-        let star = projection
-            .iter()
-            .any(|part| part.end > part.start && text(part.end - 1) == "*");
+        let star = projection.iter().any(|part| part.end > part.start && text(part.end - 1) == "*");
         if star || projection.len() != self.columns.len() {
             return self.query(replaces);
         }
-        let projection: Vec<Span> = projection.iter().map(|part| self.without_alias(part)).collect();
+        let projection: Vec<Span> =
+            projection.iter().map(|part| self.without_alias(part)).collect();
         // Constant keys: whatever the query's rows are, these are their keys.
-        let constants = self.rows(std::slice::from_ref(&projection), replaces)?;
-        if let CaptureHow::Rows(mut rows) = constants
+        let constants = self.rows(std::slice::from_ref(&projection), replaces);
+        if let Ok(CaptureHow::Rows(mut rows)) = constants
             && !rows.rows.iter().flatten().any(|value| *value == Value::Expression)
         {
             rows.repeated = !rest.is_empty();
@@ -285,7 +336,8 @@ impl Context<'_> {
         uncertainty(digested, rest.clone()).map_or(Ok(()), Err)?;
         let mut template = Template::default().text("SELECT ");
         for (number, column) in self.key.iter().enumerate() {
-            let position = self.columns.iter().position(|c| c == column).ok_or(codes::SELECTED_KEY)?;
+            let position =
+                self.columns.iter().position(|c| c == column).ok_or(codes::SELECTED_KEY)?;
             let expression = projection[position].clone();
             uncertainty(digested, expression.clone()).map_or(Ok(()), Err)?;
             let (before, after) =
@@ -300,7 +352,6 @@ impl Context<'_> {
         if !rest.is_empty() {
             template = template.text(" LOCK IN SHARE MODE");
         }
-        let _ = self.ruleset;
         Ok(CaptureHow::Preselect(KeySelect {
             template,
             kind: KeyKind::Expressions,

@@ -16,38 +16,42 @@ pub struct Pin {
 }
 
 /// Functions whose result rests on nothing but their arguments and the session's settings.
+#[rustfmt::skip]
 const DETERMINISTIC: &[&str] = &[
-    "ABS", "ACOS", "ADDDATE", "ADDTIME", "ASCII", "ASIN", "ATAN", "ATAN2", "AVG", "BIN", "BIN_TO_UUID",
-    "BINARY", "BIT_COUNT", "BIT_LENGTH", "CAST", "CEIL", "CEILING", "CHAR", "CHAR_LENGTH",
-    "CHARACTER_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CONV", "CONVERT", "COS", "COT", "CRC32",
-    "DATE", "DATE_ADD", "DATE_FORMAT", "DATE_SUB", "DATEDIFF", "DAY", "DAYNAME", "DAYOFMONTH",
-    "DAYOFWEEK", "DAYOFYEAR", "DEGREES", "ELT", "EXP", "EXTRACT", "FIELD", "FIND_IN_SET", "FLOOR",
-    "FORMAT", "FROM_BASE64", "FROM_DAYS", "FROM_UNIXTIME", "GREATEST", "HEX", "HOUR", "IF", "IFNULL",
-    "INET_ATON", "INET_NTOA", "INSERT", "INSTR", "ISNULL", "JSON_CONTAINS", "JSON_CONTAINS_PATH",
-    "JSON_EXTRACT", "JSON_LENGTH", "JSON_QUOTE", "JSON_TYPE", "JSON_UNQUOTE", "JSON_VALID",
-    "JSON_VALUE", "LAST_DAY", "LCASE", "LEAST", "LEFT", "LENGTH", "LN", "LOCATE", "LOG", "LOG10",
-    "LOG2", "LOWER", "LPAD", "LTRIM", "MAKEDATE", "MAKETIME", "MD5", "MICROSECOND", "MID", "MINUTE",
-    "MOD", "MONTH", "MONTHNAME", "NULLIF", "OCT", "OCTET_LENGTH", "ORD", "PERIOD_ADD", "PERIOD_DIFF",
-    "POSITION", "POW", "POWER", "QUARTER", "QUOTE", "RADIANS", "REGEXP_LIKE", "REPEAT", "REPLACE",
-    "REVERSE", "RIGHT", "ROUND", "RPAD", "RTRIM", "SEC_TO_TIME", "SECOND", "SHA", "SHA1", "SHA2", "SIGN",
-    "SIN", "SPACE", "SQRT", "STR_TO_DATE", "STRCMP", "SUBDATE", "SUBSTR", "SUBSTRING",
-    "SUBSTRING_INDEX", "SUBTIME", "TAN", "TIME_FORMAT", "TIME_TO_SEC", "TIMEDIFF", "TIMESTAMPADD",
-    "TIMESTAMPDIFF", "TO_BASE64", "TO_DAYS", "TO_SECONDS", "TRIM", "TRUNCATE", "UCASE", "UNHEX", "UPPER",
-    "UUID_TO_BIN", "WEEK", "WEEKDAY", "WEEKOFYEAR", "YEAR", "YEARWEEK",
+    "ABS", "ACOS", "ADDDATE", "ADDTIME", "ASCII", "ASIN", "ATAN", "ATAN2", "AVG", "BIN",
+    "BIN_TO_UUID", "BINARY", "BIT_COUNT", "BIT_LENGTH", "CAST", "CEIL", "CEILING", "CHAR",
+    "CHAR_LENGTH", "CHARACTER_LENGTH", "COALESCE", "CONCAT", "CONCAT_WS", "CONV", "CONVERT", "COS",
+    "COT", "CRC32", "DATE", "DATE_ADD", "DATE_FORMAT", "DATE_SUB", "DATEDIFF", "DAY", "DAYNAME",
+    "DAYOFMONTH", "DAYOFWEEK", "DAYOFYEAR", "DEGREES", "ELT", "EXP", "EXTRACT", "FIELD",
+    "FIND_IN_SET", "FLOOR", "FORMAT", "FROM_BASE64", "FROM_DAYS", "FROM_UNIXTIME", "GREATEST",
+    "HEX", "HOUR", "IF", "IFNULL", "INET_ATON", "INET_NTOA", "INSERT", "INSTR", "ISNULL",
+    "JSON_CONTAINS", "JSON_CONTAINS_PATH", "JSON_EXTRACT", "JSON_LENGTH", "JSON_QUOTE", "JSON_TYPE",
+    "JSON_UNQUOTE", "JSON_VALID", "JSON_VALUE", "LAST_DAY", "LCASE", "LEAST", "LEFT", "LENGTH",
+    "LN", "LOCATE", "LOG", "LOG10", "LOG2", "LOWER", "LPAD", "LTRIM", "MAKEDATE", "MAKETIME", "MD5",
+    "MICROSECOND", "MID", "MINUTE", "MOD", "MONTH", "MONTHNAME", "NULLIF", "OCT", "OCTET_LENGTH",
+    "ORD", "PERIOD_ADD", "PERIOD_DIFF", "POSITION", "POW", "POWER", "QUARTER", "QUOTE", "RADIANS",
+    "REGEXP_LIKE", "REPEAT", "REPLACE", "REVERSE", "RIGHT", "ROUND", "RPAD", "RTRIM", "SEC_TO_TIME",
+    "SECOND", "SHA", "SHA1", "SHA2", "SIGN", "SIN", "SPACE", "SQRT", "STR_TO_DATE", "STRCMP",
+    "SUBDATE", "SUBSTR", "SUBSTRING", "SUBSTRING_INDEX", "SUBTIME", "TAN", "TIME_FORMAT",
+    "TIME_TO_SEC", "TIMEDIFF", "TIMESTAMPADD", "TIMESTAMPDIFF", "TO_BASE64", "TO_DAYS",
+    "TO_SECONDS", "TRIM", "TRUNCATE", "UCASE", "UNHEX", "UPPER", "UUID_TO_BIN", "WEEK", "WEEKDAY",
+    "WEEKOFYEAR", "YEAR", "YEARWEEK",
 ];
 
 /// Words before a parenthesis that are no functions.
+#[rustfmt::skip]
 const NO_FUNCTION: &[&str] = &[
-    "AND", "OR", "NOT", "XOR", "IN", "BETWEEN", "LIKE", "RLIKE", "REGEXP", "IS", "DIV", "WHEN", "THEN",
-    "ELSE", "CASE", "ON", "USING", "INTERVAL", "AS", "WHERE", "KEY", "INDEX", "PARTITION", "JOIN", "BY",
-    "DECIMAL", "NCHAR", "DATETIME", "ROW", "COLLATE", "ESCAPE", "FROM", "ASC", "DESC", "LIMIT",
-    "SELECT", "DISTINCT", "STRAIGHT_JOIN", "SOUNDS", "TIME", "ALL",
+    "AND", "OR", "NOT", "XOR", "IN", "BETWEEN", "LIKE", "RLIKE", "REGEXP", "IS", "DIV", "WHEN",
+    "THEN", "ELSE", "CASE", "ON", "USING", "INTERVAL", "AS", "WHERE", "KEY", "INDEX", "PARTITION",
+    "JOIN", "BY", "DECIMAL", "NCHAR", "DATETIME", "ROW", "COLLATE", "ESCAPE", "FROM", "ASC", "DESC",
+    "LIMIT", "SELECT", "DISTINCT", "STRAIGHT_JOIN", "SOUNDS", "TIME", "ALL",
 ];
 
 /// Clock readings that need no parentheses, and other words that stand for session state.
+#[rustfmt::skip]
 const CLOCK_WORDS: &[&str] = &[
-    "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP",
-    "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP", "NEXTVAL",
+    "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "LOCALTIME",
+    "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP", "NEXTVAL",
 ];
 
 fn among(word: &str, list: &[&str]) -> bool {
@@ -80,7 +84,9 @@ pub fn uncertainty(digested: &Digested, span: Span) -> Option<Code> {
         let token = &digested.tokens[at];
         let call = at + 1 < span.end && reader.text(at + 1) == "(";
         match token.kind {
-            TokenKind::Variable if reader.text(at).starts_with("@@") || reader.text(at + 1) == ":=" => {
+            TokenKind::Variable
+                if reader.text(at).starts_with("@@") || reader.text(at + 1) == ":=" =>
+            {
                 return Some(codes::NONDETERMINISTIC);
             }
             TokenKind::Word => {
@@ -90,9 +96,12 @@ pub fn uncertainty(digested: &Digested, span: Span) -> Option<Code> {
                 }
                 let function = call && !among(word, NO_FUNCTION) && !among(word, DETERMINISTIC);
                 // LAST_INSERT_ID() without an argument only reads what the session holds.
-                let last_id = word.eq_ignore_ascii_case("LAST_INSERT_ID") && reader.text(at + 2) == ")";
+                let last_id =
+                    word.eq_ignore_ascii_case("LAST_INSERT_ID") && reader.text(at + 2) == ")";
                 // VALUES(c) is judged where it may stand; elsewhere it is an error.
-                if (function && !last_id) || (among(word, CLOCK_WORDS) && reader.text(at + 1) != ".") {
+                if (function && !last_id)
+                    || (among(word, CLOCK_WORDS) && reader.text(at + 1) != ".")
+                {
                     return Some(codes::NONDETERMINISTIC);
                 }
             }
@@ -173,15 +182,18 @@ fn is_one_group(reader: &Reader<'_>, span: &Span) -> bool {
     false
 }
 
-/// A column as written: `c`, `t.c` or `s.t.c`, its qualifier and name in lower case.
-pub fn column_at(digested: &Digested, span: Span) -> Option<(Option<String>, String)> {
+/// A column's qualifier and name, in lower case.
+pub type ColumnName = (Option<String>, String);
+
+/// A column as written: `c`, `t.c` or `s.t.c`.
+pub fn column_at(digested: &Digested, span: Span) -> Option<ColumnName> {
     let reader = Reader(digested);
     if !matches!(span.len(), 1 | 3 | 5) {
         return None;
     }
     for at in span.clone() {
         let name = matches!(digested.tokens[at].kind, TokenKind::Word | TokenKind::Identifier);
-        let even = (at - span.start) % 2 == 0;
+        let even = (at - span.start).is_multiple_of(2);
         if even != name || (!even && reader.text(at) != ".") {
             return None;
         }
@@ -192,7 +204,7 @@ pub fn column_at(digested: &Digested, span: Span) -> Option<(Option<String>, Str
 }
 
 /// Reads `c = v`, `v = c` or `c IN (v, ..)`.
-pub fn equality(digested: &Digested, span: Span) -> Option<((Option<String>, String), Vec<Value>)> {
+pub fn equality(digested: &Digested, span: Span) -> Option<(ColumnName, Vec<Value>)> {
     let reader = Reader(digested);
     let mut span = span;
     while is_one_group(&reader, &span) {

@@ -35,7 +35,9 @@ pub fn column_projection(column: &Column, name: &str) -> String {
         | DataType::Set { .. }
         | DataType::Json
         | DataType::Other(_) => format!("HEX(CONVERT({name} USING utf8mb4))"),
-        DataType::Binary { .. } | DataType::Varbinary { .. } | DataType::Blob => format!("HEX({name})"),
+        DataType::Binary { .. } | DataType::Varbinary { .. } | DataType::Blob => {
+            format!("HEX({name})")
+        }
         DataType::Timestamp { .. } => format!("UNIX_TIMESTAMP({name})"),
         DataType::Bit { .. } => format!("{name}+0"),
         DataType::Float | DataType::Double => format!("{name}+0e0"),

@@ -49,22 +49,51 @@ pub fn trigger_captures(ruleset: &Ruleset, table: &Table, events: &[&str]) -> Ve
             .iter()
             .filter(|sweep| events.iter().any(|event| event.eq_ignore_ascii_case(&sweep.event)));
         written.extend(matching.map(|sweep| sweep.table.clone()));
-    } else {
-        let triggers = table
-            .triggers
-            .iter()
-            .filter(|trigger| events.iter().any(|event| event.eq_ignore_ascii_case(&trigger.event)));
-        for trigger in triggers {
-            let names = ruleset.sources.keys().filter(|name| mentions(&trigger.body, &[name]));
-            written.extend(names.cloned());
-        }
     }
+    let own = table
+        .triggers
+        .iter()
+        .filter(|trigger| events.iter().any(|event| event.eq_ignore_ascii_case(&trigger.event)));
+    written.extend(written_through_unmapped(ruleset, table, own.map(|trigger| &*trigger.body)));
     let capture = |table| Capture {
         table,
         change: Change::Any,
         how: CaptureHow::Sweep(codes::TRIGGER_WRITES.code),
     };
     written.into_iter().map(capture).collect()
+}
+
+/// Mapped tables that trigger bodies may write, where the trigger's table, or one in between, is not
+/// mapped: whatever a body names counts as written.
+fn written_through_unmapped<'a>(
+    ruleset: &'a Ruleset,
+    table: &Table,
+    bodies: impl Iterator<Item = &'a str>,
+) -> BTreeSet<TableName> {
+    let mut written = BTreeSet::new();
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut open: Vec<&str> = bodies.collect();
+    let mut mapped = ruleset.sources.contains_key(&table.name);
+    while !open.is_empty() {
+        let mut next = Vec::new();
+        for body in open {
+            if !mapped && mentions(body, &["CALL"]) {
+                return ruleset.sources.keys().cloned().collect();
+            }
+            for other in ruleset.catalog.tables.values().filter(|t| mentions(body, &[&t.name])) {
+                let source = ruleset.sources.contains_key(&other.name);
+                if source && !mapped {
+                    written.insert(other.name.clone());
+                }
+                if !source && seen.insert(&other.name) {
+                    next.extend(other.triggers.iter().map(|trigger| &*trigger.body));
+                }
+            }
+        }
+        mapped = false;
+        open = next;
+    }
+    written
 }
 
 /// Whether a BEFORE trigger of the event may set a row key column.
@@ -80,7 +109,9 @@ pub fn trigger_may_set_key(table: &Table, event: &str, key: &[usize]) -> bool {
 /// space between them.
 fn mentions(text: &str, words: &[&str]) -> bool {
     let found: Vec<&str> = text
-        .split(|c: char| c.is_ascii_whitespace() || (c.is_ascii_punctuation() && c != '_' && c != '$'))
+        .split(|c: char| {
+            c.is_ascii_whitespace() || (c.is_ascii_punctuation() && c != '_' && c != '$')
+        })
         .filter(|word| !word.is_empty())
         .collect();
     found

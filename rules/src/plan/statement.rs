@@ -19,7 +19,12 @@ pub fn reading<'a>(catalog: &Catalog, sql_mode: SqlMode, charset: &'a str) -> Re
 }
 
 /// Plans one statement. `schema` is the session's current schema.
-pub fn plan(ruleset: &Ruleset, digested: &Digested, schema: Option<&str>, mode: SqlMode) -> StatementPlan {
+pub fn plan(
+    ruleset: &Ruleset,
+    digested: &Digested,
+    schema: Option<&str>,
+    mode: SqlMode,
+) -> StatementPlan {
     match parse(digested) {
         Statement::Harmless => StatementPlan::Harmless,
         Statement::Transaction(verb) => StatementPlan::Transaction(transaction(verb)),
@@ -28,8 +33,12 @@ pub fn plan(ruleset: &Ruleset, digested: &Digested, schema: Option<&str>, mode: 
         Statement::Ddl { tables } => ddl(ruleset, &tables, schema),
         Statement::Opaque(cause) => opaque(&cause),
         Statement::Insert(statement) => insert::plan(ruleset, digested, &statement, schema, mode),
-        Statement::Update(statement) => update::plan_update(ruleset, digested, &statement, schema, mode),
-        Statement::Delete(statement) => update::plan_delete(ruleset, digested, &statement, schema, mode),
+        Statement::Update(statement) => {
+            update::plan_update(ruleset, digested, &statement, schema, mode)
+        }
+        Statement::Delete(statement) => {
+            update::plan_delete(ruleset, digested, &statement, schema, mode)
+        }
     }
 }
 
@@ -46,15 +55,21 @@ fn transaction(verb: Verb) -> TransactionVerb {
 
 fn set(settings: Vec<Setting>) -> StatementPlan {
     match settings.as_slice() {
-        [Setting::AutocommitOn] => return StatementPlan::Transaction(TransactionVerb::AutocommitOn),
-        [Setting::AutocommitOff] => return StatementPlan::Transaction(TransactionVerb::AutocommitOff),
+        [Setting::AutocommitOn] => {
+            return StatementPlan::Transaction(TransactionVerb::AutocommitOn);
+        }
+        [Setting::AutocommitOff] => {
+            return StatementPlan::Transaction(TransactionVerb::AutocommitOff);
+        }
         _ => {}
     }
     let mut changes: Vec<SessionChange> = settings
         .into_iter()
         .map(|setting| match setting {
             // Together with other settings: the server is asked, and the answer's flags decide.
-            Setting::AutocommitOn | Setting::AutocommitOff | Setting::Unknown => SessionChange::Unknown,
+            Setting::AutocommitOn | Setting::AutocommitOff | Setting::Unknown => {
+                SessionChange::Unknown
+            }
             Setting::SqlMode(mode) => SessionChange::SqlMode(mode),
             Setting::Names(charset) => SessionChange::Names(charset),
         })
@@ -81,9 +96,9 @@ fn ddl(ruleset: &Ruleset, names: &[Name], schema: Option<&str>) -> StatementPlan
         .collect();
     tables.sort();
     tables.dedup();
-    let whole = names
-        .iter()
-        .any(|name| name.schema.is_none() && resolve::is_mapped_schema(&ruleset.catalog, &name.name));
+    let whole = names.iter().any(|name| {
+        name.schema.is_none() && resolve::is_mapped_schema(&ruleset.catalog, &name.name)
+    });
     if whole {
         tables.clear();
     } else if tables.is_empty() {

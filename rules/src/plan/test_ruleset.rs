@@ -6,10 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{
     Catalog, Column, DataType, DefaultValue, ServerKind, Table, TableKind, Trigger, UniqueKey,
 };
-use crate::entity::{Cascade, EntityId, KeyedSelect, ReverseJoin, Ruleset, SourceTable, TriggerSweep};
+use crate::entity::{
+    Cascade, EntityId, KeyedSelect, ReverseJoin, Ruleset, SourceTable, TriggerSweep,
+};
 
 fn column(name: &str, data_type: DataType) -> Column {
-    let text = matches!(data_type, DataType::Char { .. } | DataType::Varchar { .. } | DataType::Enum { .. });
+    let text = matches!(
+        data_type,
+        DataType::Char { .. } | DataType::Varchar { .. } | DataType::Enum { .. }
+    );
     Column {
         name: name.into(),
         data_type,
@@ -94,7 +99,11 @@ fn tables() -> Vec<Table> {
         ),
         table(
             "orders",
-            vec![auto(int("id")), int("user_id"), column("total", DataType::Decimal { precision: 10, scale: 2, unsigned: false })],
+            vec![
+                auto(int("id")),
+                int("user_id"),
+                column("total", DataType::Decimal { precision: 10, scale: 2, unsigned: false }),
+            ],
             &[0],
         ),
         table("items", vec![int("order_id"), int("line"), nullable(varchar("note"))], &[0, 1]),
@@ -103,7 +112,11 @@ fn tables() -> Vec<Table> {
         table("kinds", vec![bin(kind), int("n")], &[0]),
         table(
             "stamps",
-            vec![column("at", DataType::Timestamp { fraction: 3 }), column("day", DataType::Date), column("bytes", DataType::Binary { length: 4 })],
+            vec![
+                column("at", DataType::Timestamp { fraction: 3 }),
+                column("day", DataType::Date),
+                column("bytes", DataType::Binary { length: 4 }),
+            ],
             &[0, 1, 2],
         ),
         trigger(
@@ -129,7 +142,13 @@ fn keyed() -> KeyedSelect {
 }
 
 fn cascade(child: &str) -> Cascade {
-    Cascade { child: child.into(), deletes: true, on_update: true, on_delete: true, child_keys: keyed() }
+    Cascade {
+        child: child.into(),
+        deletes: true,
+        on_update: true,
+        on_delete: true,
+        child_keys: keyed(),
+    }
 }
 
 fn source(name: &str, drives: Option<usize>) -> SourceTable {

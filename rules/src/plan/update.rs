@@ -41,8 +41,15 @@ pub(super) fn view(table: &Table) -> StatementPlan {
     StatementPlan::Opaque { refusal, tables: Vec::new(), commits: false }
 }
 
-pub(super) fn finish(captures: Vec<Capture>, mut refusals: Vec<Refusal>, mode: SqlMode) -> StatementPlan {
-    if captures.iter().any(|c| matches!(c.how, CaptureHow::Sweep(code) if code == codes::TRIGGER_WRITES.code)) {
+pub(super) fn finish(
+    captures: Vec<Capture>,
+    mut refusals: Vec<Refusal>,
+    mode: SqlMode,
+) -> StatementPlan {
+    if captures
+        .iter()
+        .any(|c| matches!(c.how, CaptureHow::Sweep(code) if code == codes::TRIGGER_WRITES.code))
+    {
         refusals.push(codes::TRIGGER_WRITES.refusal("trigger"));
     }
     WritePlan { captures, refusals, no_auto_value_on_zero: mode.no_auto_value_on_zero }.shared()
@@ -86,7 +93,10 @@ impl<'a> Context<'a> {
         let new = self.new_key(target, key)?;
         let select = self.key_select(target, key, new.as_deref());
         let single = self.refs.tables.len() == 1 && !self.refs.derived && !self.clauses.with;
-        if single && new.is_none() && let Some(pins) = self.pins(target, key) {
+        if single
+            && new.is_none()
+            && let Some(pins) = self.pins(target, key)
+        {
             let otherwise = match select {
                 Ok(select) => CaptureHow::Preselect(select),
                 Err(code) => CaptureHow::Sweep(code.code),
@@ -97,11 +107,17 @@ impl<'a> Context<'a> {
     }
 
     /// The expressions of the new row key, or `None` where the key stays as it is.
-    fn new_key(&self, target: &Target<'_>, key: &[usize]) -> Result<Option<Vec<Option<Span>>>, Code> {
+    fn new_key(
+        &self,
+        target: &Target<'_>,
+        key: &[usize],
+    ) -> Result<Option<Vec<Option<Span>>>, Code> {
         if target.assignments.is_empty() {
             return Ok(None);
         }
-        let moves = |c: &usize| target.table.columns[*c].generated || target.table.columns[*c].on_update_now;
+        let moves = |c: &usize| {
+            target.table.columns[*c].generated || target.table.columns[*c].on_update_now
+        };
         if key.iter().any(moves) {
             return Err(codes::KEY_ASSIGNMENT);
         }
@@ -111,10 +127,8 @@ impl<'a> Context<'a> {
         let mut new = vec![None; key.len()];
         let mut earlier: Vec<&str> = Vec::new();
         for assignment in &target.assignments {
-            let column = target
-                .table
-                .column_index(&assignment.column.name)
-                .ok_or(codes::UNKNOWN_COLUMN)?;
+            let column =
+                target.table.column_index(&assignment.column.name).ok_or(codes::UNKNOWN_COLUMN)?;
             if let Some(part) = key.iter().position(|k| *k == column)
                 && !self.assigns_itself(assignment)
             {
@@ -131,7 +145,7 @@ impl<'a> Context<'a> {
 
     fn assigns_itself(&self, assignment: &Assignment) -> bool {
         predicate::column_at(self.digested, assignment.value.clone())
-            .is_some_and(|(_, name)| name.eq_ignore_ascii_case(&assignment.column.name) )
+            .is_some_and(|(_, name)| name.eq_ignore_ascii_case(&assignment.column.name))
             && self.refs.tables.len() == 1
     }
 
@@ -152,9 +166,8 @@ impl<'a> Context<'a> {
 
     fn conjuncts(&self) -> Vec<Span> {
         let predicate = self.clauses.predicate.clone();
-        predicate.map_or_else(Vec::new, |span| {
-            conjuncts(self.digested, span, self.mode.pipes_as_concat)
-        })
+        predicate
+            .map_or_else(Vec::new, |span| conjuncts(self.digested, span, self.mode.pipes_as_concat))
     }
 
     /// For each row key column the values that the predicate allows.
@@ -205,8 +218,8 @@ impl<'a> Context<'a> {
                 places.push(None);
                 continue;
             };
-            let (before, after) =
-                expression_projection(&target.table.columns[column]).ok_or(codes::KEY_ASSIGNMENT)?;
+            let (before, after) = expression_projection(&target.table.columns[column])
+                .ok_or(codes::KEY_ASSIGNMENT)?;
             template = template
                 .text(&format!(", {before}"))
                 .tokens(digested, expression.clone())
@@ -225,7 +238,12 @@ impl<'a> Context<'a> {
     }
 
     /// WHERE with the parts that are certain, then ORDER BY and LIMIT if they choose the same rows.
-    fn narrowed(&self, mut template: Template, target: &Target<'_>, key: &[usize]) -> Result<Template, Code> {
+    fn narrowed(
+        &self,
+        mut template: Template,
+        target: &Target<'_>,
+        key: &[usize],
+    ) -> Result<Template, Code> {
         let parts = self.conjuncts();
         let joined = self.refs.tables.len() > 1;
         let mut doubt = None;
@@ -244,7 +262,9 @@ impl<'a> Context<'a> {
         if kept == 0 && !joined {
             return Err(doubt.unwrap_or(codes::WHOLE_TABLE));
         }
-        if kept == 0 && let Some(code) = doubt {
+        if kept == 0
+            && let Some(code) = doubt
+        {
             return Err(code);
         }
         let (Some(order), Some(limit)) = (&self.clauses.order, &self.clauses.limit) else {
@@ -271,7 +291,9 @@ impl<'a> Context<'a> {
             }
             let mut part = start..at;
             start = at + 1;
-            if part.len() > 1 && ["ASC", "DESC"].iter().any(|w| w.eq_ignore_ascii_case(text(part.end - 1))) {
+            if part.len() > 1
+                && ["ASC", "DESC"].iter().any(|w| w.eq_ignore_ascii_case(text(part.end - 1)))
+            {
                 part.end -= 1;
             }
             let column = predicate::column_at(self.digested, part)
@@ -320,13 +342,20 @@ pub(super) fn plan_update(
 fn assigned_tables(context: &Context<'_>, assignment: &Assignment) -> Vec<usize> {
     let uses = context.refs.tables.iter().enumerate();
     if let Some(qualifier) = &assignment.column.qualifier {
-        return uses.filter(|(_, table)| is_called(table, &qualifier.name)).map(|(n, _)| n).collect();
+        return uses
+            .filter(|(_, table)| is_called(table, &qualifier.name))
+            .map(|(n, _)| n)
+            .collect();
     }
     if context.tables.len() == 1 {
         return vec![0];
     }
-    let has = |n: usize| context.tables[n].is_some_and(|t| t.column_index(&assignment.column.name).is_some());
-    uses.map(|(n, _)| n).filter(|n| has(*n)).collect()
+    let has = |n: usize| {
+        context.tables[n].is_some_and(|t| t.column_index(&assignment.column.name).is_some())
+    };
+    let found: Vec<usize> = uses.map(|(n, _)| n).filter(|n| has(*n)).collect();
+    // A column that no table has: the catalog is older than the schema, so it may be any table's.
+    if found.is_empty() { (0..context.tables.len()).collect() } else { found }
 }
 
 fn is_called(table: &TableUse, name: &str) -> bool {
@@ -362,7 +391,8 @@ pub(super) fn plan_delete(
         let uses = context.refs.tables.iter().enumerate();
         let target = |table: &TableUse| {
             statement.targets.iter().any(|t| {
-                is_called(table, &t.name) || (t.schema.is_some() && table.name.name.eq_ignore_ascii_case(&t.name))
+                is_called(table, &t.name)
+                    || (t.schema.is_some() && table.name.name.eq_ignore_ascii_case(&t.name))
             })
         };
         uses.filter(|(_, table)| target(table)).map(|(n, _)| n).collect()

@@ -7,7 +7,10 @@ use crate::sql::{Digested, Slot, SlotValue, TokenKind};
 /// One value of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    Slot { slot: Slot, negative: bool },
+    Slot {
+        slot: Slot,
+        negative: bool,
+    },
     Null,
     Default,
     Bool(bool),

@@ -76,7 +76,8 @@ impl Body {
             self.depth += 1;
         }
         self.after_end = word == "END";
-        self.at_statement = matches!(word, "BEGIN" | "THEN" | "ELSE" | "DO" | "LOOP" | "REPEAT" | "ROW");
+        self.at_statement =
+            matches!(word, "BEGIN" | "THEN" | "ELSE" | "DO" | "LOOP" | "REPEAT" | "ROW");
     }
 }
 
@@ -84,6 +85,7 @@ struct Builder<'a> {
     source: &'a [u8],
     out: Digested,
     body: Body,
+    parameters: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -98,7 +100,7 @@ impl<'a> Builder<'a> {
             uncertain: false,
             no_backslash_escapes: reading.sql_mode.no_backslash_escapes,
         };
-        Builder { source, out, body: Body::default() }
+        Builder { source, out, body: Body::default(), parameters: 0 }
     }
 
     fn finish(mut self, end: usize, broken: bool, done: &mut Vec<Digested>) {
@@ -123,14 +125,19 @@ impl<'a> Builder<'a> {
         match raw {
             Raw::Word(range) => {
                 let word = self.utf8(range);
-                let kind = if self.out.last_is(".") { TokenKind::Identifier } else { TokenKind::Word };
+                let kind =
+                    if self.out.last_is(".") { TokenKind::Identifier } else { TokenKind::Word };
                 self.track_body(&word);
                 self.out.append(&word, kind, spaced);
             }
             Raw::Quoted(range, quote) => {
                 let doubled = [quote as char, quote as char].iter().collect::<String>();
                 let name = self.utf8(range).replace(&doubled, &(quote as char).to_string());
-                self.out.append(&format!("`{}`", name.replace('`', "``")), TokenKind::Identifier, spaced);
+                self.out.append(
+                    &format!("`{}`", name.replace('`', "``")),
+                    TokenKind::Identifier,
+                    spaced,
+                );
             }
             Raw::Variable(range) => {
                 let name = self.utf8(range);
@@ -145,8 +152,8 @@ impl<'a> Builder<'a> {
                 self.out.append(&text, TokenKind::Punctuation, spaced);
             }
             Raw::Parameter => {
-                let number =
-                    self.out.slots.iter().filter(|s| matches!(s, SlotSource::Parameter(_))).count();
+                let number = self.parameters;
+                self.parameters += 1;
                 self.slot(SlotSource::Parameter(number), false);
             }
             Raw::Literal(kind, range) => self.literal(kind, range),
@@ -180,8 +187,13 @@ impl<'a> Builder<'a> {
         if !self.body.open {
             let first = self.out.first_word();
             self.body.open = (first.eq_ignore_ascii_case("CREATE")
-                && matches!(word.as_str(), "PROCEDURE" | "FUNCTION" | "TRIGGER" | "EVENT" | "PACKAGE"))
-                || (first.eq_ignore_ascii_case("BEGIN") && self.out.tokens.len() == 1 && word == "NOT");
+                && matches!(
+                    word.as_str(),
+                    "PROCEDURE" | "FUNCTION" | "TRIGGER" | "EVENT" | "PACKAGE"
+                ))
+                || (first.eq_ignore_ascii_case("BEGIN")
+                    && self.out.tokens.len() == 1
+                    && word == "NOT");
             if self.body.open && word == "NOT" {
                 self.body.see("BEGIN");
             }
@@ -214,7 +226,9 @@ impl Digested {
         let tight = self.text.is_empty()
             || text == "."
             || self.last_is(".")
-            || (text == "(" && !spaced && self.tokens.last().is_some_and(|t| t.kind == TokenKind::Word));
+            || (text == "("
+                && !spaced
+                && self.tokens.last().is_some_and(|t| t.kind == TokenKind::Word));
         if !tight {
             self.text.push(' ');
         }
@@ -229,7 +243,10 @@ impl Digested {
         let text = matches!(
             self.slots[n],
             SlotSource::Literal(
-                LiteralKind::Text | LiteralKind::Unicode | LiteralKind::Binary | LiteralKind::Foreign,
+                LiteralKind::Text
+                    | LiteralKind::Unicode
+                    | LiteralKind::Binary
+                    | LiteralKind::Foreign,
                 _
             )
         );

@@ -19,6 +19,7 @@ pub(super) enum Raw {
 }
 
 /// The introducers that MySQL and MariaDB know (`_utf8mb4'..'`).
+#[rustfmt::skip]
 const CHARSETS: [&str; 43] = [
     "armscii8", "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852",
     "cp866", "cp932", "dec8", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "geostd8", "greek",
@@ -102,7 +103,8 @@ impl<'a> Lexer<'a> {
             byte if is_word_byte(byte) => self.word(),
             _ => self.operator(),
         };
-        self.after_dot = matches!(&raw, Raw::Punctuation(range) if &self.text[range.clone()] == b".");
+        self.after_dot =
+            matches!(&raw, Raw::Punctuation(range) if &self.text[range.clone()] == b".");
         self.after_name = matches!(raw, Raw::Word(_) | Raw::Quoted(..));
         Some(raw)
     }
@@ -131,7 +133,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_line(&mut self) {
-        self.at = self.rest().iter().position(|b| *b == b'\n').map_or(self.text.len(), |n| self.at + n + 1);
+        self.at = self
+            .rest()
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(self.text.len(), |n| self.at + n + 1);
     }
 
     fn comment(&mut self) {
@@ -252,7 +258,9 @@ impl<'a> Lexer<'a> {
 
     fn introduced(&mut self, charset: &[u8], start: usize) -> Raw {
         let word = Raw::Word(start..self.at);
-        let Some(charset) = CHARSETS.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(charset)) else {
+        let Some(charset) =
+            CHARSETS.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(charset))
+        else {
             return word;
         };
         let after_word = self.at;
@@ -285,11 +293,15 @@ impl<'a> Lexer<'a> {
         let word = self.rest().iter().take_while(|b| is_word_byte(**b)).count();
         let text = &self.text[start..start + word];
         match text {
-            [b'0', b'x', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit) => {
+            [b'0', b'x', digits @ ..]
+                if !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit) =>
+            {
                 self.at += word;
                 return Raw::Literal(LiteralKind::Hex, start..self.at);
             }
-            [b'0', b'b', digits @ ..] if !digits.is_empty() && digits.iter().all(|b| matches!(b, b'0' | b'1')) => {
+            [b'0', b'b', digits @ ..]
+                if !digits.is_empty() && digits.iter().all(|b| matches!(b, b'0' | b'1')) =>
+            {
                 self.at += word;
                 return Raw::Literal(LiteralKind::Bit, start..self.at);
             }

@@ -19,7 +19,10 @@ pub fn slot_values(
         values.push(match source {
             SlotSource::Parameter(n) => parameters.get(*n).cloned().unwrap_or(SlotValue::Opaque),
             SlotSource::Literal(kind, range) => {
-                let more = digested.continued.iter().filter(|(n, _)| *n == slot).map(|(_, r)| r);
+                // Sorted by slot, as it was lexed.
+                let first = digested.continued.partition_point(|(n, _)| *n < slot);
+                let more = digested.continued[first..].iter().take_while(|(n, _)| *n == slot);
+                let more = more.map(|(_, range)| range);
                 literal(digested, *kind, range, more, statement, charset)
             }
         });
@@ -76,9 +79,9 @@ fn wide(literal: &[u8]) -> bool {
 /// MySQL's `latin1` is Windows code page 1252; the five unassigned bytes keep their number.
 const CP1252_HIGH: [char; 32] = [
     '\u{20ac}', '\u{81}', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}',
-    '\u{2c6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}', '\u{90}',
-    '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{2022}', '\u{2013}', '\u{2014}', '\u{2dc}',
-    '\u{2122}', '\u{161}', '\u{203a}', '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
+    '\u{2c6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}',
+    '\u{90}', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{2022}', '\u{2013}', '\u{2014}',
+    '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}', '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
 ];
 
 fn decoded(bytes: Vec<u8>, charset: &str) -> SlotValue {
@@ -112,7 +115,10 @@ fn number(bytes: &[u8]) -> SlotValue {
 
 fn digits<'a>(bytes: &'a [u8], marks: &'a [u8]) -> impl DoubleEndedIterator<Item = u8> + 'a {
     // `0x1f` and `X'1f'`: what stands before the digits is a mark, a quote or the leading zero.
-    let bytes = bytes.strip_prefix(b"0").filter(|rest| rest.first().is_some_and(|b| marks.contains(b))).unwrap_or(bytes);
+    let bytes = bytes
+        .strip_prefix(b"0")
+        .filter(|rest| rest.first().is_some_and(|b| marks.contains(b)))
+        .unwrap_or(bytes);
     bytes[1..].iter().copied().filter(|b| *b != b'\'')
 }
 

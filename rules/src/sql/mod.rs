@@ -9,13 +9,15 @@ mod reading;
 mod render;
 mod slot;
 pub mod statement;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use digest::{Digested, digest};
 pub use literal::slot_values;
 pub use parse::parse;
-pub use reading::{Dialect, Reading, SqlMode};
 pub(crate) use reading::version_number;
+pub use reading::{Dialect, Reading, SqlMode};
 pub use render::render_slot;
 pub use slot::{LiteralKind, Slot, SlotSource, SlotValue};
 pub use token::{Token, TokenKind};

@@ -67,7 +67,8 @@ impl Reading<'_> {
 
 /// Parses the number out of a server's version text, such as `9.7.0` or `10.11.6-MariaDB`.
 pub(crate) fn version_number(text: &str) -> u32 {
-    let mut parts = text.split(|c: char| !c.is_ascii_digit()).map(|p| p.parse::<u32>().unwrap_or(0));
+    let mut parts =
+        text.split(|c: char| !c.is_ascii_digit()).map(|p| p.parse::<u32>().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0).min(99);
     next() * 10_000 + next() * 100 + next()
 }

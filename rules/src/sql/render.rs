@@ -9,7 +9,13 @@ use crate::value::Cell;
 
 /// Appends the literal that means `value`; `false` where no literal certainly does. `hex`: the value
 /// stood as `X'..'`, which is a number where a number is wanted.
-pub fn render_slot(value: &SlotValue, hex: bool, mode: SqlMode, charset: &str, out: &mut String) -> bool {
+pub fn render_slot(
+    value: &SlotValue,
+    hex: bool,
+    mode: SqlMode,
+    charset: &str,
+    out: &mut String,
+) -> bool {
     let written = match value {
         SlotValue::Null => write!(out, "NULL"),
         SlotValue::Int(number) => write!(out, "{number}"),
@@ -31,7 +37,8 @@ pub fn render_slot(value: &SlotValue, hex: bool, mode: SqlMode, charset: &str, o
 }
 
 fn render_text(text: &str, mode: SqlMode, charset: &str, out: &mut String) -> bool {
-    let unicode = ["utf8", "utf8mb3", "utf8mb4"].iter().any(|name| name.eq_ignore_ascii_case(charset));
+    let unicode =
+        ["utf8", "utf8mb3", "utf8mb4"].iter().any(|name| name.eq_ignore_ascii_case(charset));
     if !text.is_ascii() && !unicode {
         out.push_str("_utf8mb4 X'");
         text.bytes().for_each(|byte| {

@@ -17,7 +17,9 @@ pub enum Statement {
     Set(Vec<Setting>),
     Use(String),
     /// Commits implicitly; the tables named may be changed or replaced as a whole.
-    Ddl { tables: Vec<Name> },
+    Ddl {
+        tables: Vec<Name>,
+    },
     /// Writes nothing that is stored in tables and ends no transaction.
     Harmless,
     /// May do anything.
@@ -70,6 +72,8 @@ pub struct Insert {
     pub columns: Option<Vec<String>>,
     pub source: InsertSource,
     pub conflict: Conflict,
+    /// `VALUES (..) AS new`: the name of the row about to be inserted.
+    pub row_alias: Option<String>,
     /// MariaDB's RETURNING: the answer is a result set, without an insert id.
     pub returning: bool,
 }
@@ -78,7 +82,10 @@ pub struct Insert {
 pub enum InsertSource {
     Rows(Vec<Vec<Span>>),
     /// A plain SELECT: its projection and what follows it, FROM included.
-    Select { projection: Vec<Span>, rest: Span },
+    Select {
+        projection: Vec<Span>,
+        rest: Span,
+    },
     /// A query that is not taken apart (UNION, WITH, TABLE, GROUP BY, `*`).
     Query,
 }

@@ -7,6 +7,8 @@
 pub enum Kind {
     /// Whole numbers.
     Int(i64, i64),
+    /// 0 or 1, never anything else: the column may be stored as BOOL.
+    Flag,
     /// Decimal text: whole part up to, digits behind the point.
     Decimal(i64, usize),
     Float,
@@ -127,7 +129,7 @@ pub const TABLES: &[Table] = &[
             must("name", Kind::Word),
             may("region_code", REGIONS),
             rarely("referrer_id", ACCOUNT_REFERENCE),
-            must("active", Kind::Int(0, 1)),
+            must("active", Kind::Flag),
             must("level", Kind::Int(0, 9)),
             may("score", Kind::Int(-300, 300)),
             may("mask", Kind::Int(0, 4095)),
@@ -265,7 +267,7 @@ pub const TABLES: &[Table] = &[
         columns: &[
             must("at", Kind::Moment(0, Some(240))),
             may("pulse", Kind::Int(0, 255)),
-            must("flag", Kind::Int(0, 1)),
+            must("flag", Kind::Flag),
         ],
         weight: 4,
         filling: 30,

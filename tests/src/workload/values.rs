@@ -98,6 +98,7 @@ pub fn of_kind(random: &mut StdRng, kind: Kind) -> Value {
     match kind {
         Kind::Int(low, high) => Value::Int(random.random_range(low..=high)),
         Kind::Decimal(whole, scale) => Value::from(decimal(random, whole, scale)),
+        Kind::Flag => Value::Int(i64::from(random.random_bool(0.6))),
         // Halves and thirds: short and long texts of both widths.
         Kind::Float => Value::Float(random.random_range(-999i16..999) as f32 / 6.0),
         Kind::Double => Value::Double(f64::from(random.random_range(-99_999i32..99_999)) / 7.0),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use mysql_async::Value;
-use segue_config::limits::CONTROL_KEYS_PER_STATEMENT_MAX;
+use segue_config::limits::{CONTROL_CHUNKS_PER_SNAPSHOT_MAX, CONTROL_KEYS_PER_STATEMENT_MAX};
 use segue_rules::catalog::ServerKind;
 use segue_rules::entity::{Entity, KeyedSelect, ViewQuery};
 use segue_rules::value::{Cell, Row};
@@ -29,7 +29,7 @@ impl Control {
     }
 
     /// View rows of an entity for these driving keys; missing rows are simply absent. Main and child
-    /// queries of one chunk see one snapshot.
+    /// queries of one key see one snapshot.
     pub async fn view(
         &self,
         entity: &Entity,
@@ -45,34 +45,24 @@ impl Control {
         keys: &[Vec<Cell>],
     ) -> Result<Vec<ViewRow>, ControlError> {
         let mut grouped = Grouped::new(view);
-        for chunk in chunks(keys, self.server()) {
-            if view.children.is_empty() {
+        let chunks = chunks(keys, self.server());
+        if view.children.is_empty() {
+            for chunk in chunks {
                 // One statement sees one snapshot by itself.
                 let sql = view.main.sql(chunk.len());
                 grouped.add_main(self.execute(&sql, parameters(&chunk)).await?);
-                continue;
             }
-            let (main, children) = self.snapshot(view, &chunk).await?;
-            grouped.add_main(main);
-            for (position, rows) in children.into_iter().enumerate() {
-                grouped.add_children(position, rows);
+            return Ok(grouped.rows);
+        }
+        for chunks in chunks.chunks(CONTROL_CHUNKS_PER_SNAPSHOT_MAX) {
+            let mut session = self.connection().await?;
+            session.begin_snapshot().await?;
+            for chunk in chunks {
+                grouped.read(&mut session, chunk).await?;
             }
+            session.end_snapshot().await?;
         }
         Ok(grouped.rows)
-    }
-
-    /// Main and child rows of one chunk in one read-only snapshot.
-    async fn snapshot(
-        &self,
-        view: &ViewQuery,
-        chunk: &[&[Cell]],
-    ) -> Result<(Vec<Row>, Vec<Vec<Row>>), ControlError> {
-        let mut session = self.connection().await?;
-        session.begin_snapshot().await?;
-        let answer = read_all(&mut session, view, chunk).await;
-        let ended = session.end_snapshot().await;
-        let rows = answer?;
-        ended.map(|()| rows)
     }
 
     /// The next keys of an entity's driving table in key order, after `last`.
@@ -111,19 +101,6 @@ impl Control {
     }
 }
 
-async fn read_all(
-    session: &mut Session,
-    view: &ViewQuery,
-    chunk: &[&[Cell]],
-) -> Result<(Vec<Row>, Vec<Vec<Row>>), ControlError> {
-    let main = session.execute(&view.main.sql(chunk.len()), parameters(chunk)).await?;
-    let mut children = Vec::with_capacity(view.children.len());
-    for child in &view.children {
-        children.push(session.execute(&child.sql(chunk.len()), parameters(chunk)).await?);
-    }
-    Ok((main, children))
-}
-
 /// View rows in the making, found by the driving row's key as MySQL printed it.
 struct Grouped<'a> {
     view: &'a ViewQuery,
@@ -134,6 +111,17 @@ struct Grouped<'a> {
 impl<'a> Grouped<'a> {
     fn new(view: &'a ViewQuery) -> Self {
         Grouped { view, rows: Vec::new(), positions: HashMap::new() }
+    }
+
+    /// Main and child rows of one chunk.
+    async fn read(&mut self, session: &mut Session, chunk: &[&[Cell]]) -> Result<(), ControlError> {
+        let main = session.execute(&self.view.main.sql(chunk.len()), parameters(chunk)).await?;
+        self.add_main(main);
+        for (position, child) in self.view.children.iter().enumerate() {
+            let rows = session.execute(&child.sql(chunk.len()), parameters(chunk)).await?;
+            self.add_children(position, rows);
+        }
+        Ok(())
     }
 
     fn add_main(&mut self, rows: Vec<Row>) {

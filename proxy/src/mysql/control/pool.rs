@@ -76,7 +76,7 @@ impl Control {
 
     pub(super) async fn connection(&self) -> Result<Session, ControlError> {
         match tokio::time::timeout(limits::CONTROL_CONNECT_TIMEOUT, self.pool.get_conn()).await {
-            Ok(Ok(connection)) => Ok(Session { connection, in_snapshot: false }),
+            Ok(Ok(connection)) => Ok(Session { connection, in_snapshot: false, timed_out: false }),
             Ok(Err(error)) => Err(self.located(classify(error))),
             Err(_) => Err(self.located(ControlError::Transient(format!(
                 "no connection within {} s",
@@ -105,7 +105,7 @@ impl Control {
     ) -> Result<Vec<Row>, ControlError> {
         let mut session = self.connection().await?;
         match session.execute(sql, parameters.clone()).await {
-            Err(ControlError::Transient(_)) if session.is_lost() => {
+            Err(ControlError::Transient(_)) if session.is_lost() && !session.timed_out => {
                 drop(session);
                 self.connection().await?.execute(sql, parameters).await
             }
@@ -120,6 +120,8 @@ pub(super) struct Session {
     connection: Conn,
     /// A snapshot transaction may be open.
     in_snapshot: bool,
+    /// A statement got no answer in time: another try would wait as long.
+    timed_out: bool,
 }
 
 impl Drop for Session {
@@ -139,7 +141,9 @@ impl Session {
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, ControlError> {
         let answer = self.connection.exec::<mysql_async::Row, _, _>(sql, parameters);
-        let rows = in_time(answer).await?;
+        let answer = in_time(answer).await;
+        self.timed_out |= answer.is_none();
+        let rows = settle(answer)?;
         Ok(rows.into_iter().map(row_to_cells).collect())
     }
 
@@ -159,12 +163,13 @@ impl Session {
 
     /// Runs a statement that returns nothing and takes no parameters.
     async fn command(&mut self, sql: &str) -> Result<(), ControlError> {
-        in_time(self.connection.query_drop(sql)).await
+        settle(in_time(self.connection.query_drop(sql)).await)
     }
 
     /// Runs a statement over the text protocol (`SHOW ...`).
     pub(super) async fn query(&mut self, sql: &str) -> Result<Vec<Row>, ControlError> {
-        let rows = in_time(self.connection.query::<mysql_async::Row, _>(sql)).await?;
+        let answer = in_time(self.connection.query::<mysql_async::Row, _>(sql)).await;
+        let rows = settle(answer)?;
         Ok(rows.into_iter().map(row_to_cells).collect())
     }
 
@@ -173,12 +178,17 @@ impl Session {
     }
 }
 
+/// `None`: no answer in time.
 async fn in_time<T>(
     answer: impl Future<Output = mysql_async::Result<T>>,
-) -> Result<T, ControlError> {
-    match tokio::time::timeout(limits::CONTROL_STATEMENT_TIMEOUT, answer).await {
-        Ok(answer) => answer.map_err(classify),
-        Err(_) => Err(ControlError::Transient(format!(
+) -> Option<mysql_async::Result<T>> {
+    tokio::time::timeout(limits::CONTROL_STATEMENT_TIMEOUT, answer).await.ok()
+}
+
+fn settle<T>(answer: Option<mysql_async::Result<T>>) -> Result<T, ControlError> {
+    match answer {
+        Some(answer) => answer.map_err(classify),
+        None => Err(ControlError::Transient(format!(
             "no answer within {} s",
             limits::CONTROL_STATEMENT_TIMEOUT.as_secs()
         ))),

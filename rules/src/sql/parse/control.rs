@@ -29,7 +29,9 @@ pub(super) fn set(cursor: &mut Cursor<'_>, digested: &Digested) -> Parsed<Statem
     if cursor.is(1, "STATEMENT") {
         return Ok(set_statement(cursor));
     }
-    if cursor.is_any(1, &["PASSWORD", "ROLE", "DEFAULT", "RESOURCE"]) && !cursor.is_punctuation(2, "=") {
+    if cursor.is_any(1, &["PASSWORD", "ROLE", "DEFAULT", "RESOURCE"])
+        && !cursor.is_punctuation(2, "=")
+    {
         return Ok(Statement::Ddl { tables: Vec::new() });
     }
     if cursor.is(1, "PASSWORD") {
@@ -59,11 +61,16 @@ fn set_statement(cursor: &Cursor<'_>) -> Statement {
 }
 
 fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Option<Setting> {
-    if cursor.eat("NAMES") || cursor.eat("CHARSET") || (cursor.is(cursor.at, "CHARACTER") && cursor.is(cursor.at + 1, "SET")) {
+    if cursor.eat("NAMES")
+        || cursor.eat("CHARSET")
+        || (cursor.is(cursor.at, "CHARACTER") && cursor.is(cursor.at + 1, "SET"))
+    {
         if cursor.is(cursor.at, "CHARACTER") {
             cursor.at += 2;
         }
-        return Some(value(cursor, digested, cursor.at + 1).map_or(Setting::Unknown, Setting::Names));
+        return Some(
+            value(cursor, digested, cursor.at + 1).map_or(Setting::Unknown, Setting::Names),
+        );
     }
     let mut global = cursor.is_any(cursor.at, &["GLOBAL", "PERSIST", "PERSIST_ONLY"]);
     cursor.eat_any(&["GLOBAL", "PERSIST", "PERSIST_ONLY", "SESSION", "LOCAL"]);
@@ -73,8 +80,15 @@ fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Opti
     if global || (name.starts_with('@') && !name.starts_with("@@")) {
         return None;
     }
-    let name = name.trim_start_matches("@@").trim_start_matches("session.").trim_start_matches("local.");
-    let relevant = ["autocommit", "sql_mode", "character_set_client", "character_set_connection", "collation_connection"];
+    let name =
+        name.trim_start_matches("@@").trim_start_matches("session.").trim_start_matches("local.");
+    let relevant = [
+        "autocommit",
+        "sql_mode",
+        "character_set_client",
+        "character_set_connection",
+        "collation_connection",
+    ];
     if !relevant.contains(&name) {
         return None;
     }

@@ -72,7 +72,11 @@ impl<'a> Cursor<'a> {
     /// What is not understood at the current position.
     pub fn stuck<T>(&self) -> Parsed<T> {
         let word = self.word(self.at);
-        Err(Cause::Clause(if word.is_empty() { "syntax".into() } else { word.to_ascii_uppercase() }))
+        Err(Cause::Clause(if word.is_empty() {
+            "syntax".into()
+        } else {
+            word.to_ascii_uppercase()
+        }))
     }
 
     pub fn expect_punctuation(&mut self, text: &str) -> Parsed<()> {
@@ -136,8 +140,11 @@ impl<'a> Cursor<'a> {
             if found(self, position) {
                 return Ok(position);
             }
-            position =
-                if self.is_punctuation(position, "(") { self.after_group(position)? } else { position + 1 };
+            position = if self.is_punctuation(position, "(") {
+                self.after_group(position)?
+            } else {
+                position + 1
+            };
         }
         Ok(position)
     }
@@ -155,7 +162,9 @@ impl<'a> Cursor<'a> {
         let mut parts = Vec::new();
         let mut start = span.start;
         loop {
-            let comma = self.find(start, |c, at| at >= span.end || c.is_punctuation(at, ","))?.min(span.end);
+            let comma = self
+                .find(start, |c, at| at >= span.end || c.is_punctuation(at, ","))?
+                .min(span.end);
             parts.push(start..comma);
             if comma >= span.end || !self.is_punctuation(comma, ",") {
                 return Ok(parts);

@@ -11,6 +11,10 @@ use super::statement::{Cause, Statement};
 use cursor::{Cursor, Parsed};
 
 /// Takes a statement apart.
+///
+/// A SELECT counts as harmless although a stored function that it calls may write: nothing in the
+/// text tells such a call from a built-in one. Where the schema has functions that modify data, the
+/// preflight has to name them.
 pub fn parse(digested: &Digested) -> Statement {
     let mut cursor = Cursor::new(digested);
     let first = digested.first_word().to_ascii_uppercase();
@@ -24,9 +28,9 @@ pub fn parse(digested: &Digested) -> Statement {
 fn statement(cursor: &mut Cursor<'_>, first: &str, digested: &Digested) -> Parsed<Statement> {
     Ok(match first {
         "" => parenthesised(cursor),
-        "SELECT" | "SHOW" | "TABLE" | "VALUES" | "EXPLAIN" | "DESCRIBE" | "DESC" | "HELP" | "DO"
-        | "KILL" | "CHECKSUM" | "GET" | "SIGNAL" | "RESIGNAL" | "HANDLER" | "DEALLOCATE" | "PREPARE"
-        | "BINLOG" | "PURGE" | "CLONE" => harmless_or(first),
+        "SELECT" | "SHOW" | "TABLE" | "VALUES" | "EXPLAIN" | "DESCRIBE" | "DESC" | "HELP"
+        | "DO" | "KILL" | "CHECKSUM" | "GET" | "SIGNAL" | "RESIGNAL" | "HANDLER" | "DEALLOCATE"
+        | "PREPARE" | "BINLOG" | "PURGE" | "CLONE" => harmless_or(first),
         "INSERT" => write::insert(cursor, false)?,
         "REPLACE" => write::insert(cursor, true)?,
         "UPDATE" => write::update(cursor, false)?,
@@ -43,7 +47,9 @@ fn statement(cursor: &mut Cursor<'_>, first: &str, digested: &Digested) -> Parse
         "EXECUTE" => Statement::Opaque(Cause::Prepared),
         "XA" => Statement::Opaque(Cause::Xa),
         "DROP" if cursor.is(1, "PREPARE") => Statement::Harmless,
-        "TRUNCATE" | "DROP" | "ALTER" | "RENAME" | "CREATE" | "OPTIMIZE" | "REPAIR" => control::ddl(cursor, first),
+        "TRUNCATE" | "DROP" | "ALTER" | "RENAME" | "CREATE" | "OPTIMIZE" | "REPAIR" => {
+            control::ddl(cursor, first)
+        }
         "ANALYZE" => analyze(cursor),
         "LOCK" | "UNLOCK" | "CHECK" | "GRANT" | "REVOKE" | "FLUSH" | "RESET" | "INSTALL"
         | "UNINSTALL" | "CACHE" | "CHANGE" | "SHUTDOWN" | "RESTART" | "BACKUP" => {
@@ -62,7 +68,9 @@ fn harmless_or(first: &str) -> Statement {
 fn parenthesised(cursor: &Cursor<'_>) -> Statement {
     let first = (0..cursor.end()).find(|at| !cursor.is_punctuation(*at, "("));
     match first {
-        Some(at) if at > 0 && cursor.is_any(at, &["SELECT", "WITH", "VALUES", "TABLE"]) => Statement::Harmless,
+        Some(at) if at > 0 && cursor.is_any(at, &["SELECT", "WITH", "VALUES", "TABLE"]) => {
+            Statement::Harmless
+        }
         _ => Statement::Opaque(Cause::Unknown),
     }
 }
@@ -72,7 +80,9 @@ fn analyze(cursor: &Cursor<'_>) -> Statement {
     if cursor.is_any(1, &["TABLE", "TABLES", "NO_WRITE_TO_BINLOG", "LOCAL"]) {
         return Statement::Ddl { tables: Vec::new() };
     }
-    let verb = cursor.find(1, |c, at| c.is_any(at, &["SELECT", "UPDATE", "DELETE", "INSERT", "REPLACE", "WITH"]));
+    let verb = cursor.find(1, |c, at| {
+        c.is_any(at, &["SELECT", "UPDATE", "DELETE", "INSERT", "REPLACE", "WITH"])
+    });
     match verb {
         Ok(at) if cursor.is(at, "SELECT") => Statement::Harmless,
         _ => Statement::Opaque(Cause::Clause("ANALYZE".into())),
@@ -82,7 +92,8 @@ fn analyze(cursor: &Cursor<'_>) -> Statement {
 fn with(cursor: &mut Cursor<'_>) -> Parsed<Statement> {
     let verbs = ["SELECT", "UPDATE", "DELETE", "INSERT", "REPLACE", "TABLE", "VALUES"];
     // The common table expressions themselves stand in parentheses.
-    cursor.at = cursor.find(1, |c, at| at > 2 && c.is_any(at, &verbs) && c.is_punctuation(at - 1, ")"))?;
+    cursor.at =
+        cursor.find(1, |c, at| at > 2 && c.is_any(at, &verbs) && c.is_punctuation(at - 1, ")"))?;
     if cursor.eat("UPDATE") {
         return write::update(cursor, true);
     }

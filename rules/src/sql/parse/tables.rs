@@ -6,9 +6,28 @@ use crate::sql::statement::{Cause, Span, TableRefs, TableUse};
 
 /// Words that cannot be an alias because a clause begins with them.
 const AFTER_TABLE: [&str; 22] = [
-    "JOIN", "INNER", "CROSS", "LEFT", "RIGHT", "NATURAL", "STRAIGHT_JOIN", "ON", "USING", "USE",
-    "FORCE", "IGNORE", "SET", "WHERE", "ORDER", "LIMIT", "PARTITION", "FOR", "RETURNING", "TABLESAMPLE",
-    "OUTER", "FULL",
+    "JOIN",
+    "INNER",
+    "CROSS",
+    "LEFT",
+    "RIGHT",
+    "NATURAL",
+    "STRAIGHT_JOIN",
+    "ON",
+    "USING",
+    "USE",
+    "FORCE",
+    "IGNORE",
+    "SET",
+    "WHERE",
+    "ORDER",
+    "LIMIT",
+    "PARTITION",
+    "FOR",
+    "RETURNING",
+    "TABLESAMPLE",
+    "OUTER",
+    "FULL",
 ];
 
 /// Reads table references in `span` (they end where the span ends).
@@ -19,7 +38,9 @@ pub(super) fn table_refs(cursor: &mut Cursor<'_>, span: Span) -> Parsed<TableRef
     while cursor.at < span.end {
         if wants_table {
             wants_table = factor(cursor, &mut refs)?;
-        } else if cursor.is_any(cursor.at, &["JOIN", "STRAIGHT_JOIN"]) || cursor.is_punctuation(cursor.at, ",") {
+        } else if cursor.is_any(cursor.at, &["JOIN", "STRAIGHT_JOIN"])
+            || cursor.is_punctuation(cursor.at, ",")
+        {
             cursor.at += 1;
             wants_table = true;
         } else if cursor.is_any(cursor.at, &["FOR", "SELECT", "SET", "WHERE"]) {

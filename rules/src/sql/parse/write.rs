@@ -130,9 +130,11 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, replace: bool) -> Parsed<Statement
     } else {
         query(cursor)?
     };
+    let mut row_alias = None;
     if cursor.eat("AS") {
-        cursor.identifier()?;
-        column_list(cursor)?;
+        let alias = cursor.identifier()?;
+        // Renamed columns of the new row are not followed.
+        row_alias = column_list(cursor)?.is_none().then_some(alias);
     }
     if cursor.is(cursor.at, "ON") && cursor.is(cursor.at + 1, "DUPLICATE") {
         cursor.at += 2;
@@ -149,12 +151,13 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, replace: bool) -> Parsed<Statement
     if !cursor.done() {
         return cursor.stuck();
     }
-    Ok(Statement::Insert(Insert { table, columns, source, conflict, returning }))
+    Ok(Statement::Insert(Insert { table, columns, source, conflict, row_alias, returning }))
 }
 
 fn column_list(cursor: &mut Cursor<'_>) -> Parsed<Option<Vec<String>>> {
     let query = cursor.is_any(cursor.at + 1, &["SELECT", "WITH", "TABLE", "VALUES"]);
-    if !cursor.is_punctuation(cursor.at, "(") || query || cursor.is_punctuation(cursor.at + 1, "(") {
+    if !cursor.is_punctuation(cursor.at, "(") || query || cursor.is_punctuation(cursor.at + 1, "(")
+    {
         return Ok(None);
     }
     let parts = cursor.list()?;
@@ -194,7 +197,8 @@ fn query(cursor: &mut Cursor<'_>) -> Parsed<InsertSource> {
         return cursor.stuck();
     }
     let end = cursor.find(start, on_duplicate)?;
-    let fancy = ["UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "INTO", "FOR", "LOCK", "WINDOW"];
+    let fancy =
+        ["UNION", "EXCEPT", "INTERSECT", "GROUP", "HAVING", "INTO", "FOR", "LOCK", "WINDOW"];
     let plain = cursor.is(start, "SELECT")
         && cursor.find(start, |c, at| at >= end || c.is_any(at, &fancy))? >= end;
     cursor.at = end;
@@ -202,9 +206,18 @@ fn query(cursor: &mut Cursor<'_>) -> Parsed<InsertSource> {
         return Ok(InsertSource::Query);
     }
     let mut first = start + 1;
-    let modifiers =
-        ["ALL", "DISTINCT", "DISTINCTROW", "HIGH_PRIORITY", "STRAIGHT_JOIN", "SQL_NO_CACHE", "SQL_CACHE",
-         "SQL_SMALL_RESULT", "SQL_BIG_RESULT", "SQL_BUFFER_RESULT"];
+    let modifiers = [
+        "ALL",
+        "DISTINCT",
+        "DISTINCTROW",
+        "HIGH_PRIORITY",
+        "STRAIGHT_JOIN",
+        "SQL_NO_CACHE",
+        "SQL_CACHE",
+        "SQL_SMALL_RESULT",
+        "SQL_BIG_RESULT",
+        "SQL_BUFFER_RESULT",
+    ];
     while cursor.is_any(first, &modifiers) {
         first += 1;
     }

@@ -16,7 +16,7 @@ use segue_rules::entity::{BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::value::{Attribute, Cell, Item, ItemKey, SourceKey, normalise_number};
 
 pub use differences::{Differences, Mismatch};
-pub use scan::scan_items;
+pub use scan::{local_client, scan_items};
 
 /// Driving rows read by one view query.
 const KEYS_PER_READ: usize = 200;
@@ -62,12 +62,7 @@ pub async fn compare_ruleset(
     control: &Control,
     target: Target<'_>,
 ) -> anyhow::Result<Differences> {
-    let mut differences = Differences::default();
-    let mut expected = ExpectedItems::new();
-    for entity in &ruleset.entities {
-        expect_entity(ruleset, entity, control, &mut expected, &mut differences).await?;
-    }
-    differences.expected_items = expected.len();
+    let (mut expected, mut differences) = expect_all(ruleset, control).await?;
     for table in &ruleset.tables {
         let name = format!("{}{}", target.prefix, table.name);
         for item in scan_items(target.client, &name).await? {
@@ -79,6 +74,28 @@ pub async fn compare_ruleset(
         differences.mismatches.push(Mismatch::Missing { key, source: missing.source });
     }
     Ok(differences)
+}
+
+async fn expect_all(
+    ruleset: &Ruleset,
+    control: &Control,
+) -> anyhow::Result<(ExpectedItems, Differences)> {
+    let mut differences = Differences::default();
+    let mut expected = ExpectedItems::new();
+    for entity in &ruleset.entities {
+        expect_entity(ruleset, entity, control, &mut expected, &mut differences).await?;
+    }
+    differences.expected_items = expected.len();
+    Ok((expected, differences))
+}
+
+/// Every item that should be there, without bookkeeping.
+pub async fn expected_items(
+    ruleset: &Ruleset,
+    control: &Control,
+) -> anyhow::Result<BTreeMap<ItemKey, Item>> {
+    let (expected, _) = expect_all(ruleset, control).await?;
+    Ok(expected.into_iter().map(|(key, expected)| (key, expected.item)).collect())
 }
 
 /// Compares until nothing differs or the time is over; the last differences are the answer.
@@ -99,7 +116,8 @@ pub async fn settle(
     }
 }
 
-fn compile(contract: &str, catalog: Catalog) -> anyhow::Result<Ruleset> {
+/// Compiles a contract; the error lists every finding.
+pub fn compile(contract: &str, catalog: Catalog) -> anyhow::Result<Ruleset> {
     Ruleset::compile(contract, catalog).map_err(|findings| {
         let lines: Vec<String> = findings
             .iter()

@@ -2,8 +2,26 @@
 //! Never here: Segue's own store, which is under test.
 
 use anyhow::Context as _;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use segue_rules::value::{Attribute, Item};
+
+/// A client of a local engine, which takes any credentials. `endpoint`: `http://host:port`.
+pub fn local_client(endpoint: &str) -> aws_sdk_dynamodb::Client {
+    let credentials = Credentials::builder()
+        .access_key_id("local")
+        .secret_access_key("local")
+        .provider_name("segue-tests")
+        .build();
+    let configuration = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials)
+        .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    aws_sdk_dynamodb::Client::from_conf(configuration)
+}
 
 /// Scans the whole table, strongly consistent.
 pub async fn scan_items(

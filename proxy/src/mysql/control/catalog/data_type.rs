@@ -65,9 +65,13 @@ fn values(arguments: &[&str]) -> Vec<String> {
 fn arguments(text: &str) -> Option<(Vec<&str>, &str)> {
     let Some(inner) = text.strip_prefix('(') else { return Some((Vec::new(), text)) };
     let mut arguments = Vec::new();
-    let (mut start, mut quoted) = (0, false);
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
     for (at, character) in inner.char_indices() {
+        if std::mem::take(&mut escaped) {
+            continue;
+        }
         match character {
+            '\\' if quoted => escaped = true,
             // A doubled quote closes and opens again.
             '\'' => quoted = !quoted,
             ',' if !quoted => {
@@ -84,16 +88,24 @@ fn arguments(text: &str) -> Option<(Vec<&str>, &str)> {
     None
 }
 
-/// The text of a quoted literal in which quotes are doubled; `None` for anything else.
+/// The text of a quoted literal; `None` for anything else. Both servers double quotes and write
+/// backslash, NUL, newline and carriage return with a backslash (seen on 9.7 and 10.11).
 pub(super) fn unquote(text: &str) -> Option<String> {
     let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
     let mut plain = String::with_capacity(inner.len());
     let mut characters = inner.chars();
     while let Some(character) = characters.next() {
-        if character == '\'' && characters.next() != Some('\'') {
-            return None;
-        }
-        plain.push(character);
+        plain.push(match character {
+            '\'' => characters.next().filter(|&next| next == '\'')?,
+            '\\' => match characters.next()? {
+                '0' => '\0',
+                'n' => '\n',
+                'r' => '\r',
+                'Z' => '\u{1a}',
+                other => other,
+            },
+            plain => plain,
+        });
     }
     Some(plain)
 }
@@ -138,6 +150,10 @@ mod tests {
             ("longtext", DataType::Text),
             ("enum('a','b,c','it''s')", DataType::Enum { values: values(&["a", "b,c", "it's"]) }),
             ("enum('a)','')", DataType::Enum { values: values(&["a)", ""]) }),
+            (
+                r"enum('a\\b','\n','c\\','it''s')",
+                DataType::Enum { values: values(&["a\\b", "\n", "c\\", "it's"]) },
+            ),
             ("set('x','y')", DataType::Set { values: values(&["x", "y"]) }),
             ("binary(4)", DataType::Binary { length: 4 }),
             ("varbinary(10)", DataType::Varbinary { length: 10 }),
