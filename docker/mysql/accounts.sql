@@ -3,4 +3,4 @@ CREATE USER 'shop'@'%' IDENTIFIED BY 'shop';
 GRANT SELECT, INSERT, UPDATE, DELETE, REFERENCES, CREATE, ALTER, INDEX, DROP ON shop.* TO 'shop'@'%';
 
 CREATE USER 'segue'@'%' IDENTIFIED BY 'segue-example';
-GRANT SELECT, SHOW VIEW, TRIGGER ON shop.* TO 'segue'@'%';
+GRANT SELECT, TRIGGER ON shop.* TO 'segue'@'%';

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use segue_rules::contract::Severity;
 use segue_rules::contract::codes;
+use segue_rules::plan::refusal_codes;
 
 const RENEW: &str = "SEGUE_DOCS=write cargo test -p segue-tests --test reference";
 
@@ -37,6 +38,20 @@ fn findings_page() -> String {
     page
 }
 
+fn refusals_page() -> String {
+    let mut page = head(
+        "Refusals of writes",
+        "rules/src/plan/refusal_codes.rs",
+        "A refused write still reaches MySQL, unchanged. Its keys cannot be known, so the tables it may \
+         have written are swept afterwards. The metric `segue_refusals_total` counts refusals by code.",
+    );
+    for code in refusal_codes::ALL {
+        // Writing into a String cannot fail.
+        let _ = write!(page, "\n## `{}`\n\n{}\n\nRemedy: {}\n", code.code, code.meaning, code.hint);
+    }
+    page
+}
+
 /// Compares the page in the tree, or renews it where that is asked for.
 fn hold(name: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
@@ -50,4 +65,9 @@ fn hold(name: &str, expected: &str) {
 #[test]
 fn page_of_findings_is_current() {
     hold("findings.md", &findings_page());
+}
+
+#[test]
+fn page_of_refusals_is_current() {
+    hold("refusals.md", &refusals_page());
 }

@@ -136,7 +136,7 @@ async fn show(
     let mut refreshed = false;
     while begin.elapsed() < length {
         tokio::select! {
-            () = interrupted.cancelled() => bail!("interrupted"),
+            () = interrupted.cancelled() => bail!(Interrupted),
             () = tokio::time::sleep(FRAME) => {}
         }
         let part = begin.elapsed().as_secs_f64() / length.as_secs_f64();
@@ -157,7 +157,7 @@ async fn show(
     screen.say("clients stopped; waiting until nothing is owed");
     let last_statement = Instant::now();
     let progress = tokio::select! {
-        () = interrupted.cancelled() => bail!("interrupted"),
+        () = interrupted.cancelled() => bail!(Interrupted),
         progress = sidecar.settle(SETTLE_LIMIT) => progress?,
     };
     let settled_after_seconds = last_statement.elapsed().as_secs_f64();
@@ -221,10 +221,21 @@ fn tell_ports(sidecar: &Sidecar, shop: &Shop) {
     );
 }
 
+/// Ctrl-C before the result was there.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted before the result; the demo's database is dropped")]
+struct Interrupted;
+
 /// The commands' own fault: what a store did not answer is told apart from what it refused.
 fn fault(error: anyhow::Error) -> Fault {
+    if error.is::<Interrupted>() {
+        return Fault::new(FaultKind::Differences, error.to_string(), "", "");
+    }
     let unreachable = error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_)))
+        matches!(
+            cause.downcast_ref(),
+            Some(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_))
+        )
     });
     let error = match error.downcast::<Fault>() {
         Ok(fault) => return fault,

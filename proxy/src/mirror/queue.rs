@@ -352,4 +352,167 @@ fn merge_next(job: &mut Job) -> bool {
 }
 
 #[cfg(test)]
+<<<<<<< HEAD
 mod tests;
+=======
+mod tests {
+    use std::time::Duration;
+
+    use segue_rules::value::Attribute;
+
+    use super::*;
+
+    fn target(entity: &str, key: u64) -> Target {
+        Target { entity: entity.into(), table: "t".into(), key: vec![Cell::UInt(key)] }
+    }
+
+    fn item(name: &str) -> ItemKey {
+        ItemKey { table: "T".into(), pk: Attribute::S(name.into()), sk: None }
+    }
+
+    fn entry(number: u64) -> Option<Waiter> {
+        Some(Waiter::Entry(EntryId(number)))
+    }
+
+    fn taken(queue: &mut Queue) -> Vec<Target> {
+        queue.take(10).into_iter().map(|(target, _)| target).collect()
+    }
+
+    fn waited(waiters: Vec<Waiter>) -> Vec<u64> {
+        entries(&waiters).into_iter().map(|entry| entry.0).collect()
+    }
+
+    #[test]
+    fn waiting_requests_of_one_key_merge() {
+        let mut queue = Queue::default();
+        queue.request(target("E", 1), [item("a")], entry(1), Priority::Live);
+        queue.request(target("E", 1), [item("b")], entry(2), Priority::Live);
+        let batch = queue.take(10);
+        assert_eq!(batch, vec![(target("E", 1), BTreeSet::from([item("a"), item("b")]))]);
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![1, 2]);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_key_never_runs_twice_at_once_and_runs_again_when_dirtied() {
+        let mut queue = Queue::default();
+        queue.request(target("E", 1), [], entry(1), Priority::Live);
+        assert_eq!(taken(&mut queue), vec![target("E", 1)]);
+        queue.request(target("E", 1), [item("a")], entry(2), Priority::Live);
+        assert!(taken(&mut queue).is_empty());
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![1]);
+        assert_eq!(queue.take(10), vec![(target("E", 1), BTreeSet::from([item("a")]))]);
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![2]);
+    }
+
+    #[test]
+    fn live_keys_go_before_swept_ones_and_raise_them() {
+        let mut queue = Queue::default();
+        queue.request(target("E", 1), [], None, Priority::Sweep);
+        queue.request(target("E", 2), [], None, Priority::Sweep);
+        queue.request(target("E", 3), [], entry(3), Priority::Live);
+        queue.request(target("E", 2), [], entry(2), Priority::Live);
+        assert_eq!(taken(&mut queue), vec![target("E", 3), target("E", 2)]);
+        assert_eq!(taken(&mut queue), vec![target("E", 1)]);
+        assert!(taken(&mut queue).is_empty());
+    }
+
+    #[test]
+    fn a_batch_holds_one_entity_and_entities_take_turns() {
+        let mut queue = Queue::default();
+        for key in 0..3 {
+            queue.request(target("A", key), [], None, Priority::Live);
+            queue.request(target("B", key), [], None, Priority::Live);
+        }
+        let batches: Vec<Vec<u64>> = (0..4)
+            .map(|_| {
+                let batch = queue.take(2);
+                assert!(batch.iter().all(|(target, _)| target.entity == batch[0].0.entity));
+                batch.iter().map(|(target, _)| u64::from(&*target.entity == "B")).collect()
+            })
+            .collect();
+        assert_eq!(batches, vec![vec![0, 0], vec![1, 1], vec![0], vec![1]]);
+    }
+
+    #[test]
+    fn a_delayed_key_waits_for_its_time_even_when_dirtied() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let later = now + Duration::from_secs(1);
+        queue.request(target("E", 1), [item("a")], entry(1), Priority::Live);
+        taken(&mut queue);
+        queue.retry(&target("E", 1), BTreeSet::from([item("c")]), later);
+        queue.request(target("E", 1), [item("b")], entry(2), Priority::Live);
+        assert!(queue.wake(now).is_empty() && taken(&mut queue).is_empty());
+        assert_eq!((queue.next_due(), queue.attempts(&target("E", 1))), (Some(later), 1));
+        queue.wake(later);
+        let stale = BTreeSet::from([item("a"), item("b"), item("c")]);
+        assert_eq!(queue.take(10), vec![(target("E", 1), stale)]);
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![1, 2]);
+    }
+
+    #[test]
+    fn a_parked_key_blocks_nobody_and_runs_again_when_dirtied() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.request(target("E", 1), [], entry(1), Priority::Live);
+        taken(&mut queue);
+        let (callers, parked) =
+            queue.park(&target("E", 1), BTreeSet::new(), "too large".into(), now, None);
+        assert!(callers.is_empty());
+        assert_eq!((parked, queue.parked_len()), (vec![EntryId(1)], 1));
+        queue.request(target("E", 2), [], entry(2), Priority::Live);
+        assert_eq!(taken(&mut queue), vec![target("E", 2)]);
+        let unparked = queue.request(target("E", 1), [], entry(3), Priority::Live);
+        assert_eq!((unparked, queue.parked_len()), (vec![EntryId(1)], 0));
+        assert_eq!(taken(&mut queue), vec![target("E", 1)]);
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![1, 3]);
+    }
+
+    #[test]
+    fn a_parked_key_whose_cause_may_pass_is_tried_again_when_due() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let later = now + Duration::from_secs(30);
+        queue.request(target("E", 1), [], entry(1), Priority::Live);
+        taken(&mut queue);
+        queue.park(&target("E", 1), BTreeSet::new(), "no table".into(), now, Some(later));
+        assert!(queue.wake(now).is_empty());
+        assert_eq!(queue.wake(later), vec![EntryId(1)]);
+        assert_eq!(taken(&mut queue), vec![target("E", 1)]);
+    }
+
+    #[test]
+    fn a_key_dirtied_while_it_ran_is_not_parked() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.request(target("E", 1), [], entry(1), Priority::Live);
+        taken(&mut queue);
+        queue.request(target("E", 1), [], entry(2), Priority::Live);
+        let (_, parked) = queue.park(&target("E", 1), BTreeSet::new(), "x".into(), now, None);
+        assert!(parked.is_empty());
+        assert_eq!(taken(&mut queue), vec![target("E", 1)]);
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![1, 2]);
+    }
+
+    #[test]
+    fn a_key_that_only_a_sweep_wanted_is_handed_back_when_it_cannot_be_mirrored() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let (sender, _receiver) = oneshot::channel();
+        queue.request(target("E", 1), [], Some(Waiter::Caller(sender)), Priority::Sweep);
+        taken(&mut queue);
+        let (callers, parked) = queue.park(&target("E", 1), BTreeSet::new(), "x".into(), now, None);
+        assert_eq!((callers.len(), parked.len(), queue.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn what_waited_for_another_spelling_goes_on_under_the_right_one() {
+        let mut queue = Queue::default();
+        queue.request(target("E", 1), [item("a")], entry(1), Priority::Live);
+        taken(&mut queue);
+        queue.request(target("E", 1), [], entry(2), Priority::Live);
+        queue.respell(&target("E", 1), vec![Cell::UInt(2)], BTreeSet::from([item("b")]));
+        let batch = queue.take(10);
+        let stale = BTreeSet::from([item("a"), item("b")]);
+        assert!(batch.contains(&(target("E", 2), stale)));
+        assert_eq!(waited(queue.done(&target("E", 2))), vec![1]);
+        assert_eq!(waited(queue.done(&target("E", 1))), vec![2]);
+    }
+}
+>>>>>>> house

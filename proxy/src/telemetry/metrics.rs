@@ -67,8 +67,8 @@ fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGa
 
 fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
     let buckets = vec![
-        0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
-        300.0,
+        0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+        60.0, 300.0,
     ];
     let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)
         .expect("metric names are valid");
@@ -92,10 +92,20 @@ impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
         Metrics {
-            statements: counters(&r, "segue_statements_total", "Statements seen.", &["table", "outcome"]),
+            statements: counters(
+                &r,
+                "segue_statements_total",
+                "Statements seen.",
+                &["table", "outcome"],
+            ),
             captured: counters(&r, "segue_captured_total", "Dirty keys captured.", &["table"]),
             seen: counters(&r, "segue_seen_total", "Committed dirty entries taken up.", &["table"]),
-            applied: counters(&r, "segue_applied_total", "Entries applied to DynamoDB.", &["table"]),
+            applied: counters(
+                &r,
+                "segue_applied_total",
+                "Entries applied to DynamoDB.",
+                &["table"],
+            ),
             superseded: counters(
                 &r,
                 "segue_superseded_total",
@@ -124,10 +134,19 @@ impl Metrics {
                 "Seconds of one DynamoDB request.",
                 &["operation"],
             ),
-            items: counters(&r, "segue_items_total", "Items by entity and action.", &["entity", "action"]),
+            items: counters(
+                &r,
+                "segue_items_total",
+                "Items by entity and action.",
+                &["entity", "action"],
+            ),
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
             connections: gauge(&r, "segue_connections", "Client connections open."),
-            connections_total: counter(&r, "segue_connections_total", "Client connections accepted."),
+            connections_total: counter(
+                &r,
+                "segue_connections_total",
+                "Client connections accepted.",
+            ),
             upstream_failures: counter(
                 &r,
                 "segue_upstream_failures_total",
@@ -137,7 +156,12 @@ impl Metrics {
             journal_syncs: counter(&r, "segue_journal_syncs_total", "Journal syncs."),
             journal_errors: counter(&r, "segue_journal_errors_total", "Journal write failures."),
             phase: gauges(&r, "segue_phase", "Phase of each mapped table, 1 to 5.", &["table"]),
-            reloads: counters(&r, "segue_reloads_total", "Reloads by file and outcome.", &["file", "outcome"]),
+            reloads: counters(
+                &r,
+                "segue_reloads_total",
+                "Reloads by file and outcome.",
+                &["file", "outcome"],
+            ),
             registry: r,
         }
     }

@@ -227,7 +227,8 @@ impl SegueProcess {
 
     /// `mysql://root@127.0.0.1:PORT/DATABASE`: the application's URL through Segue.
     pub fn url(&self, database: &Database) -> String {
-        format!("mysql://root@127.0.0.1:{}/{}", self.mysql_port, database.name)
+        // The driver must not find the server's own socket and go around Segue.
+        format!("mysql://root@127.0.0.1:{}/{}?prefer_socket=false", self.mysql_port, database.name)
     }
 
     pub fn admin_url(&self, path: &str) -> String {

@@ -155,7 +155,8 @@ fn extras(left: BTreeMap<ItemKey, Item>, outcomes: &mut Vec<EntityOutcome>) {
         let count = strangers.len() as u64;
         let samples = strangers.iter().take(SAMPLES_MAX).map(describe).collect();
         let entity = "(no entity)".to_owned();
-        let outcome = EntityOutcome { entity, items: count, extra: count, samples, ..Default::default() };
+        let outcome =
+            EntityOutcome { entity, items: count, extra: count, samples, ..Default::default() };
         outcomes.push(outcome);
     }
 }

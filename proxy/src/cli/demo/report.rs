@@ -34,8 +34,9 @@ impl Report {
     }
 
     pub fn render(&self) -> String {
-        let header =
-            ["entity", "rows", "items", "missing", "extra", "different"].map(str::to_owned).to_vec();
+        let header = ["entity", "rows", "items", "missing", "extra", "different"]
+            .map(str::to_owned)
+            .to_vec();
         let mut rows = vec![header];
         for outcome in &self.entities {
             let numbers = [

@@ -70,7 +70,10 @@ impl Screen {
         let texts = [
             format!("{statements} statements, {rate:.0}/s, {} failed", Tally::of(&tally.failed)),
             format!("{} changes captured", progress.captured),
-            format!("{} applied, {applied:.0}/s, {} superseded", progress.applied, progress.superseded),
+            format!(
+                "{} applied, {applied:.0}/s, {} superseded",
+                progress.applied, progress.superseded
+            ),
             format!("{} owed, {} sweeps, lag {lag_ms:.1} ms", progress.owed, progress.sweeps_owed),
         ];
         match &self.bars {

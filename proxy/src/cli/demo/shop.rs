@@ -62,7 +62,8 @@ impl Shop {
             connection.exec_drop(cart, (number, product)).await?;
             let order = "INSERT INTO orders (user_id, status, total) VALUES (?, 'delivered', 9.90)";
             connection.exec_drop(order, (number,)).await?;
-            let item = "INSERT INTO order_items VALUES (LAST_INSERT_ID(), 1, ?, 'Old stock', 1, 9.90)";
+            let item =
+                "INSERT INTO order_items VALUES (LAST_INSERT_ID(), 1, ?, 'Old stock', 1, 9.90)";
             connection.exec_drop(item, (product,)).await?;
         }
         connection.query_drop("COMMIT").await.context("stock the shop")?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use segue_config::Settings;
-use segue_config::settings::{Dynamodb, Endpoint};
+use segue_config::settings::{Dynamodb, Endpoint, Log};
 use segue_rules::entity::Ruleset;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ use super::shop::{CONTRACT, Shop};
 use crate::app;
 use crate::dynamo::{self, Store};
 use crate::mysql::control::Control;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, init_logging};
 
 /// Connections for the comparison: one reads at a time, one is spare.
 const CONTROL_CONNECTIONS: usize = 2;
@@ -59,8 +59,11 @@ impl Sidecar {
     pub async fn start(shop: &Shop, control_url: &str) -> Result<Sidecar> {
         let folder = tempfile::Builder::new().prefix("segue-demo-").tempdir();
         let folder = folder.context("make a folder for the demo")?;
-        let engine =
-            Dynamodb { region: None, endpoint: Endpoint::Embedded { file: None }, table_prefix: String::new() };
+        let engine = Dynamodb {
+            region: None,
+            endpoint: Endpoint::Embedded { file: None },
+            table_prefix: String::new(),
+        };
         let engine = Dynamodb { region: Some("us-east-1".to_owned()), ..engine };
         let store = Store::connect(&engine, Arc::new(Metrics::new())).await;
         let store = store.context("start the built-in DynamoDB engine")?;
@@ -75,6 +78,9 @@ impl Sidecar {
         }
         let token = uuid::Uuid::new_v4().to_string();
         let settings = settings(shop, control_url, store.endpoint_url(), &token, folder.path())?;
+        // Only what has gone wrong, unless RUST_LOG asks for more.
+        let log = Log { level: "error".to_owned(), ..settings.log.clone() };
+        init_logging(&log, std::env::var("RUST_LOG").ok().as_deref());
         let running = app::start(settings).await.context("start Segue")?;
         Ok(Sidecar { running, store, control, ruleset, token, folder })
     }
@@ -163,7 +169,8 @@ impl Sidecar {
     /// One request of the HTTP API; the body of a successful answer.
     async fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let asking = async {
-            let mut stream = TcpStream::connect(self.admin()).await.context("connect to the API")?;
+            let mut stream =
+                TcpStream::connect(self.admin()).await.context("connect to the API")?;
             let request = format!(
                 "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
                  Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -176,7 +183,8 @@ impl Sidecar {
             stream.read_to_string(&mut answer).await.context("read the API's answer")?;
             Ok::<String, anyhow::Error>(answer)
         };
-        let answer = tokio::time::timeout(API_TIMEOUT, asking).await.context("wait for the API")??;
+        let answer =
+            tokio::time::timeout(API_TIMEOUT, asking).await.context("wait for the API")??;
         let (head, content) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split_whitespace().nth(1).unwrap_or("");
         if !status.starts_with('2') {
