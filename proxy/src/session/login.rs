@@ -8,7 +8,7 @@ use segue_config::limits;
 use segue_config::settings::UpstreamTls;
 use tokio_rustls::TlsAcceptor;
 
-use super::authentication::{self, Authenticated};
+use super::authentication::{Authenticated, Exchange};
 use crate::execute::Legs;
 use crate::execute::failure::{SessionError, client_io, server_io};
 use crate::mysql::upstream::Upstream;
@@ -25,6 +25,8 @@ pub struct LoggedIn {
     pub server: Channel,
     pub login: Login,
     pub status: u16,
+    /// The greeting's challenge; a COM_CHANGE_USER answers it as well.
+    pub scramble: Vec<u8>,
 }
 
 /// `None`: MySQL refused the login and the client has been told so in MySQL's words.
@@ -78,10 +80,18 @@ pub async fn log_in(
     }
     server.send_packet(server_sequence, &response).await.map_err(server_io)?;
     let offset = sequence.wrapping_sub(server_sequence);
-    let outcome =
-        authentication::relay(Legs { client: &mut client, server: &mut server }, offset).await?;
+    let scramble = greeting.scramble;
+    let legs = Legs { client: &mut client, server: &mut server };
+    let exchange = Exchange { legs, offset, scramble: scramble.clone() };
+    let outcome = exchange.relay().await?;
     Ok(match outcome {
-        Authenticated::Yes { status } => Some(LoggedIn { client, server, login, status }),
+        Authenticated::Yes { status } => Some(LoggedIn {
+            client,
+            server,
+            login,
+            status,
+            scramble,
+        }),
         Authenticated::No => None,
     })
 }
