@@ -7,8 +7,7 @@ use crate::assert_none;
 use crate::tree::{files, read};
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 8] =
-    ["utils", "util", "common", "helpers", "helper", "misc", "core2", "shared"];
+const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "misc", "core2"];
 
 /// Places on the builders' machines; a reader of the repository has none of them. Written in halves
 /// so that this file does not mention them either.

@@ -47,6 +47,8 @@ const STOPWATCH: Placement = Placement {
         "proxy/src/cli",
         // It times its own requests for the metrics.
         "proxy/src/dynamo",
+        // Its writer paces its syncs.
+        "proxy/src/journal",
         "xtask/",
     ],
     why: "durations are measured in few places",
