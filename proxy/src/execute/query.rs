@@ -58,7 +58,9 @@ impl Connection {
             }
             several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
                 let sweep = sweep_of_all(several);
-                self.opaque(scope, sweep, &command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
+                self.opaque(scope, sweep, &command.frames, &mut Reply::WHOLE.clone()).await?;
+                self.state.unread();
+                Ok(())
             }
             several => self.split(scope, head, text, &statements, several, &facts).await,
         }
@@ -77,21 +79,17 @@ impl Connection {
                 digest(text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
             let routes: Vec<Route> = statements
                 .iter()
-                .map(|s| {
-                    self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode)
-                })
+                .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
                 .collect();
             // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
             // in every mode.
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
-            let harmless = routes
-                .iter()
-                .all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
+            let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
             if known || guess_is_enough {
                 return Ok((facts, statements, routes));
             }
-            self.learn_settings().await?;
+            self.learn_settings(scope).await?;
             if self.state.settings.is_none() {
                 return Ok((facts, statements, routes));
             }
@@ -150,7 +148,7 @@ impl Connection {
         if known.is_none() {
             // Prepared before anything was captured: the session's settings now are the best there is, and
             // names may well be those of the mapped schema.
-            self.learn_settings().await?;
+            self.learn_settings(scope).await?;
         }
         let mut facts = self.facts();
         if let Some((sql_mode, charset)) = known {
@@ -158,7 +156,8 @@ impl Connection {
         } else {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
-        let statements = digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
+        let statements =
+            digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
         let [digested] = statements.as_slice() else {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         };
@@ -168,7 +167,8 @@ impl Connection {
         let route =
             self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
         // Parameters that were not understood are unknown values.
-        let values = values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
+        let values =
+            values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
         let unit = Unit { frames: &command.frames, values: &values, digested };
         self.statement(scope, &route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
     }
@@ -178,8 +178,8 @@ impl Connection {
         &mut self,
         scope: Option<&Scope>,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if scope.is_some() {
-            self.learn_settings().await?;
+        if let Some(scope) = scope {
+            self.learn_settings(scope).await?;
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))
     }
@@ -194,7 +194,9 @@ impl Connection {
         self.warnings = None;
         let tables = scope.tables.iter().cloned().collect();
         let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless: true };
-        self.opaque_command(scope, sweep, command).await
+        self.opaque_command(scope, sweep, command).await?;
+        self.state.unread();
+        Ok(())
     }
 }
 

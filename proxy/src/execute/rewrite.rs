@@ -9,7 +9,7 @@ use crate::wire::WireError;
 use crate::wire::capability::Capabilities;
 use crate::wire::channel::payload_of;
 use crate::wire::command::AnswerShape;
-use crate::wire::frame::{FrameWalker, HEADER_BYTES, PacketHead, put_packet};
+use crate::wire::frame::{FrameWalker, HEAD_BYTES_MAX, HEADER_BYTES, PacketHead, put_packet};
 use crate::wire::query;
 use crate::wire::response::{EOF, ERR, OkPacket};
 use crate::wire::rows::{TextRow, parse_text_row};
@@ -65,7 +65,7 @@ impl Legs<'_> {
             let is_row = scanner.expects_row();
             let statuses = scanner.seen.statuses;
             let head = PacketHead {
-                head: &payload[..payload.len().min(32)],
+                head: &payload[..payload.len().min(HEAD_BYTES_MAX)],
                 length: payload.len() as u64,
                 sequence: packet.sequence,
             };
@@ -104,7 +104,9 @@ impl Legs<'_> {
             frames.extend_from_slice(&self.server.buffered()[..used]);
             self.server.consume(used);
             if frames.len() > limits::OWN_ANSWER_BYTES_MAX {
-                return Err(SessionError::Server(WireError::TooLarge(limits::OWN_ANSWER_BYTES_MAX)));
+                return Err(SessionError::Server(WireError::TooLarge(
+                    limits::OWN_ANSWER_BYTES_MAX,
+                )));
             }
         }
         Ok(HeldAnswer { frames, seen: scanner.seen })
@@ -164,7 +166,11 @@ impl Rewriter {
     }
 }
 
-fn rewrite_status(payload: &mut [u8], set: StatusFlags, clear: StatusFlags) -> Result<(), SessionError> {
+fn rewrite_status(
+    payload: &mut [u8],
+    set: StatusFlags,
+    clear: StatusFlags,
+) -> Result<(), SessionError> {
     // An old EOF packet has warnings first; a new one is laid out as an OK packet.
     let at = if payload.first() == Some(&EOF) && payload.len() < 7 {
         3

@@ -8,7 +8,7 @@ use super::failure::{SessionError, client_io, server_io};
 use super::planner::Scope;
 use super::rewrite::{HeldAnswer, Part};
 use super::statement::{Unit, sweep};
-use super::write::Learnt;
+use super::write::{Learnt, transactional};
 use super::{Connection, Reply};
 use crate::wire::command;
 use crate::wire::query;
@@ -17,6 +17,10 @@ use crate::wire::status::{AUTOCOMMIT, IN_TRANS, IN_TRANS_READONLY};
 
 /// Refusal code where no transaction could be begun.
 const NO_TRANSACTION: &str = "no-transaction";
+
+/// For the next transaction only. Below this level other sessions could bring rows between the preselect
+/// and the statement.
+const LOCK_GAPS: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 
 /// Whatever `completion_type` says, the wrapping ends here and the connection stays.
 const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
@@ -31,12 +35,17 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
+        let mut proof_needed = !transactional(scope, plan);
+        if !bound.preselects.is_empty() && !self.state.locks_gaps() {
+            // Whatever level was set for the next transaction would have been used up here as well.
+            proof_needed |= self.run(LOCK_GAPS).await?.is_some();
+        }
         if self.run("BEGIN").await?.is_some() {
             let sweeps = plan.captures.iter().map(|c| sweep(&c.table, NO_TRANSACTION)).collect();
             return self.by_key(scope, plan, sweeps, unit, reply).await;
         }
-        let mut entries = match self.learn_keys(scope, plan, bound).await? {
-            Learnt::Entries(entries) => entries,
+        let (mut entries, found) = match self.learn_keys(scope, plan, bound).await? {
+            Learnt::Entries(entries, found) => (entries, found),
             Learnt::Refused(error) => {
                 self.run(ROLLBACK).await?;
                 return self.refuse(&error, reply).await;
@@ -55,6 +64,9 @@ impl Connection {
             return Ok(seen);
         }
         entries.extend(self.after(scope, plan, unit, seen));
+        if proof_needed {
+            entries.extend(self.unproven(scope, plan, &found, seen));
+        }
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;
         if let Some(error) = self.run(COMMIT).await? {
