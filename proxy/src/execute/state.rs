@@ -34,7 +34,13 @@ pub struct SessionState {
 
 impl SessionState {
     pub fn new(status: StatusFlags, schema: Option<String>) -> Self {
-        SessionState { status, status_is_stale: false, schema, schema_is_stale: false, settings: None }
+        SessionState {
+            status,
+            status_is_stale: false,
+            schema,
+            schema_is_stale: false,
+            settings: None,
+        }
     }
 
     pub fn in_transaction(&self) -> bool {
@@ -52,7 +58,9 @@ impl SessionState {
             let value = row.get(i)?.as_ref()?;
             Some(String::from_utf8_lossy(value).into_owned())
         };
-        let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else { return };
+        let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else {
+            return;
+        };
         self.settings = Some(Settings {
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),
@@ -68,10 +76,16 @@ impl SessionState {
         self.schema_is_stale = true;
     }
 
+    /// The server has changed the current database.
+    pub fn use_schema(&mut self, schema: String) {
+        self.schema = Some(schema);
+        self.schema_is_stale = false;
+    }
+
     /// Takes a change that the server has carried out.
     pub fn apply(&mut self, change: &SessionChange) {
         match change {
-            SessionChange::Use(schema) => self.schema = Some(schema.clone()),
+            SessionChange::Use(schema) => self.use_schema(schema.clone()),
             SessionChange::SqlMode(text) => {
                 if let Some(settings) = &mut self.settings {
                     settings.sql_mode = SqlMode::from_text(text);
