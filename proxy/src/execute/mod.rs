@@ -17,6 +17,8 @@ mod relay;
 pub mod rewrite;
 pub mod state;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod wrapped;
 mod write;
