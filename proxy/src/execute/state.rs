@@ -34,7 +34,13 @@ pub struct SessionState {
 
 impl SessionState {
     pub fn new(status: StatusFlags, schema: Option<String>) -> Self {
-        SessionState { status, status_is_stale: false, schema, schema_is_stale: false, settings: None }
+        SessionState {
+            status,
+            status_is_stale: false,
+            schema,
+            schema_is_stale: false,
+            settings: None,
+        }
     }
 
     pub fn in_transaction(&self) -> bool {
@@ -52,7 +58,9 @@ impl SessionState {
             let value = row.get(i)?.as_ref()?;
             Some(String::from_utf8_lossy(value).into_owned())
         };
-        let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else { return };
+        let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else {
+            return;
+        };
         self.settings = Some(Settings {
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),

@@ -191,7 +191,9 @@ impl Connection {
             increment: self.state.settings.as_ref().map_or(1, |s| s.increment),
         };
         let entries = plan.after(&scope.ruleset, unit.values, answer);
-        if let (Some(entry), Some(ledger), 1..) = (entries.first(), &self.shared.ledger, ok.insert_id) {
+        if let (Some(entry), Some(ledger), 1..) =
+            (entries.first(), &self.shared.ledger, ok.insert_id)
+        {
             ledger.raise_watermark(entry.dirty.table(), ok.insert_id);
         }
         Self::captured(scope, entries)
