@@ -7,8 +7,8 @@ use segue_rules::plan::{Bound, WritePlan};
 use super::failure::{SessionError, client_io, server_io};
 use super::planner::Scope;
 use super::rewrite::{HeldAnswer, Part};
-use super::statement::{Unit, sweep};
-use super::write::{Learnt, transactional};
+use super::statement::Unit;
+use super::write::{KEYS_NOT_TOLD, Learnt, not_told, sweeps, transactional};
 use super::{Connection, Reply};
 use crate::wire::command;
 use crate::wire::query;
@@ -21,6 +21,8 @@ const NO_TRANSACTION: &str = "no-transaction";
 /// For the next transaction only. Below this level other sessions could bring rows between the preselect
 /// and the statement.
 const LOCK_GAPS: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+/// Refusal code of a failed write to a table without transactions.
+const PARTLY_DONE: &str = "partly-done";
 
 /// Whatever `completion_type` says, the wrapping ends here and the connection stays.
 const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
@@ -41,9 +43,9 @@ impl Connection {
             proof_needed |= self.run(LOCK_GAPS).await?.is_some();
         }
         if self.run("BEGIN").await?.is_some() {
-            let sweeps = plan.captures.iter().map(|c| sweep(&c.table, NO_TRANSACTION)).collect();
-            return self.by_key(scope, plan, sweeps, unit, reply).await;
+            return self.by_key(scope, plan, sweeps(plan, NO_TRANSACTION), unit, reply).await;
         }
+        let generates = bound.from_answer.is_some();
         let (mut entries, found) = match self.learn_keys(scope, plan, bound).await? {
             Learnt::Entries(entries, found) => (entries, found),
             Learnt::Refused(error) => {
@@ -60,12 +62,19 @@ impl Connection {
             let warnings = self.keep_warnings(seen).await?;
             self.run(ROLLBACK).await?;
             self.warnings = warnings;
+            if !transactional(scope, plan) {
+                // What was changed before the error stays changed; dropping counts as committed.
+                drop(self.owe(scope, sweeps(plan, PARTLY_DONE)).await);
+            }
             self.deliver(&mut held, reply).await?;
             return Ok(seen);
         }
         entries.extend(self.after(scope, plan, unit, seen));
         if proof_needed {
             entries.extend(self.unproven(scope, plan, &found, seen));
+        }
+        if generates && not_told(scope, plan, seen) {
+            entries.extend(sweeps(plan, KEYS_NOT_TOLD));
         }
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;

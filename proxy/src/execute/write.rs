@@ -15,6 +15,12 @@ use crate::wire::scan::Seen;
 /// Refusal code of a table whose keys the application may not read.
 const PRESELECT_REFUSED: &str = "preselect-refused";
 
+/// Refusal code of writes that would have to be wrapped, but tables are locked.
+const TABLES_LOCKED: &str = "tables-locked";
+
+/// Refusal code of generated keys that no OK packet told.
+pub(super) const KEYS_NOT_TOLD: &str = "keys-not-told";
+
 /// Errors of a preselect that the statement itself would have met as well: interrupted, lock wait timeout,
 /// deadlock, row changed since the snapshot (MariaDB), lock refused by NOWAIT, connection killed.
 const ERRORS_OF_LOCKING: [u16; 6] = [1317, 1205, 1213, 1020, 3572, 1927];
@@ -53,6 +59,9 @@ impl Connection {
         let bound = self.bind(scope, plan, unit, autocommits);
         if !autocommits {
             return self.write_in_transaction(scope, plan, bound, unit, reply).await;
+        }
+        if (bound.wrap || !bound.preselects.is_empty()) && self.tables_locked {
+            return self.by_key(scope, plan, sweeps(plan, TABLES_LOCKED), unit, reply).await;
         }
         if bound.wrap || !bound.preselects.is_empty() {
             return self.wrapped(scope, plan, bound, unit, reply).await;
@@ -136,6 +145,7 @@ impl Connection {
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
         let proof_needed = !self.state.locks_gaps() || !transactional(scope, plan);
+        let generates = bound.from_answer.is_some();
         match self.learn_keys(scope, plan, bound).await? {
             Learnt::Refused(error) => self.refuse(&error, reply).await,
             Learnt::Entries(entries, found) => {
@@ -146,6 +156,9 @@ impl Connection {
                 self.writes.extend(learnt);
                 if proof_needed {
                     self.writes.extend(self.unproven(scope, plan, &found, seen));
+                }
+                if generates && not_told(scope, plan, seen) {
+                    self.writes.extend(Self::captured(scope, sweeps(plan, KEYS_NOT_TOLD)));
                 }
                 self.settle_late(scope).await;
                 Ok(seen)
@@ -263,6 +276,20 @@ impl Connection {
             debt.committed(None);
         }
         self.writes.clear();
+    }
+}
+
+/// Sweeps of every table that a plan captures.
+pub(super) fn sweeps(plan: &WritePlan, reason: &str) -> Vec<DirtyEntry> {
+    plan.captures.iter().map(|capture| sweep(&capture.table, reason)).collect()
+}
+
+/// Rows with generated keys may be there, but no OK packet tells which: the answer was a result set, or
+/// an error in the midst of a table without transactions.
+pub(super) fn not_told(scope: &Scope, plan: &WritePlan, seen: Seen) -> bool {
+    match seen.error {
+        Some(_) => !transactional(scope, plan),
+        None => seen.ok.is_none(),
     }
 }
 

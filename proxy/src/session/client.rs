@@ -82,10 +82,10 @@ impl Client {
     async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Command>, SessionError> {
         let idle = self.connection.is_idle();
         // The next statement runs under the rules of then; only its size limit is chosen now.
-        let planned = self.pin.as_ref().map_or_else(
-            || self.shared.scopes.captures_now(),
-            |pin| pin.scope.is_some(),
-        );
+        let planned = self
+            .pin
+            .as_ref()
+            .map_or_else(|| self.shared.scopes.captures_now(), |pin| pin.scope.is_some());
         let whole_max =
             if planned { limits::COMMAND_PLANNED_BYTES_MAX } else { limits::RELAY_CHUNK_BYTES };
         let mut legs = self.connection.legs();
@@ -101,7 +101,9 @@ impl Client {
         let scope = pin.scope.clone();
         match (command.code, &scope) {
             (command::QUERY, Some(scope)) => self.connection.query(scope, &command).await?,
-            (command::STMT_EXECUTE, Some(scope)) => self.connection.execute(scope, &command).await?,
+            (command::STMT_EXECUTE, Some(scope)) => {
+                self.connection.execute(scope, &command).await?
+            }
             (code, Some(scope)) if !is_known(code) => {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
@@ -153,7 +155,7 @@ impl Client {
             command::STMT_CLOSE => connection.prepared.close(&command.payload()),
             command::STMT_RESET => connection.prepared.reset(&command.payload()),
             command::INIT_DB if seen.error.is_none() && whole => {
-                connection.state.schema = Some(schema_name(command.payload()[1..].to_vec()));
+                connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}
@@ -206,10 +208,29 @@ fn is_known(code: u8) -> bool {
     use command::*;
     matches!(
         code,
-        QUIT | INIT_DB | FIELD_LIST | STATISTICS | PROCESS_INFO | CHANGE_USER | BINLOG_DUMP
-            | TABLE_DUMP | STMT_PREPARE | STMT_SEND_LONG_DATA | STMT_CLOSE | STMT_RESET
-            | STMT_FETCH | BINLOG_DUMP_GTID | RESET_CONNECTION | CLONE | QUERY | STMT_EXECUTE
-            | SUBSCRIBE_GROUP_REPLICATION | REFRESH | PROCESS_KILL | DEBUG | PING | REGISTER_SLAVE
+        QUIT | INIT_DB
+            | FIELD_LIST
+            | STATISTICS
+            | PROCESS_INFO
+            | CHANGE_USER
+            | BINLOG_DUMP
+            | TABLE_DUMP
+            | STMT_PREPARE
+            | STMT_SEND_LONG_DATA
+            | STMT_CLOSE
+            | STMT_RESET
+            | STMT_FETCH
+            | BINLOG_DUMP_GTID
+            | RESET_CONNECTION
+            | CLONE
+            | QUERY
+            | STMT_EXECUTE
+            | SUBSCRIBE_GROUP_REPLICATION
+            | REFRESH
+            | PROCESS_KILL
+            | DEBUG
+            | PING
+            | REGISTER_SLAVE
             | SET_OPTION
     )
 }

@@ -85,13 +85,7 @@ pub async fn log_in(
     let exchange = Exchange { legs, offset, scramble: scramble.clone() };
     let outcome = exchange.relay().await?;
     Ok(match outcome {
-        Authenticated::Yes { status } => Some(LoggedIn {
-            client,
-            server,
-            login,
-            status,
-            scramble,
-        }),
+        Authenticated::Yes { status } => Some(LoggedIn { client, server, login, status, scramble }),
         Authenticated::No => None,
     })
 }
