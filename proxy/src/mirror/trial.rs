@@ -89,6 +89,7 @@ impl World {
         let (journal, recovery) = Journal::open(&folder, options, metrics).await.unwrap();
         let ruleset = self.ruleset.clone();
         let parts = MirrorParts {
+            served: Arc::new(|_| true),
             control: self.control.clone(),
             store: self.store.clone(),
             journal: journal.clone(),
