@@ -48,6 +48,8 @@ pub struct SessionState {
     /// The transaction that is open, or else the next, may have another isolation level than the
     /// session.
     isolation_is_uncertain: bool,
+    /// A temporary table may hide a mapped one: its numbers say nothing about the mapped table's.
+    pub may_hide_tables: bool,
 }
 
 impl SessionState {
@@ -59,6 +61,7 @@ impl SessionState {
             schema_is_stale: false,
             settings: None,
             isolation_is_uncertain: false,
+            may_hide_tables: false,
         }
     }
 
@@ -86,6 +89,7 @@ impl SessionState {
     pub fn reset(&mut self) {
         self.settings = None;
         self.isolation_is_uncertain = false;
+        self.may_hide_tables = false;
     }
 
     /// A statement may have changed settings, those of the next transaction too.
@@ -121,6 +125,7 @@ impl SessionState {
     /// Statements go by unread.
     pub fn unread(&mut self) {
         self.forget_settings();
+        self.may_hide_tables = true;
         self.schema_is_stale = true;
     }
 
