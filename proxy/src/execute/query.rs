@@ -46,23 +46,30 @@ impl Connection {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         }
         match routes.as_slice() {
-            [] => self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ()),
+            [] => {
+                self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
+            }
             [route] => {
                 let digested = &statements[0];
                 let values = values(route, digested, text, &[], &facts.charset);
                 let unit = Unit { frames: &command.frames, values: &values, digested };
-                self.statement(scope, route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
-            }
-            several if several.iter().all(|r| matches!(r, Route::Relay)) => {
-                self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
-            }
-            several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
-                let sweep = sweep_of_all(several);
-                self.opaque(scope, sweep, &command.frames, &mut Reply::WHOLE.clone())
+                self.statement(scope, route, unit, &mut Reply::whole(&command.frames))
                     .await
                     .map(|_| ())
             }
-            several => self.split(scope, head, text, &statements, several, &facts).await,
+            several if several.iter().all(|r| matches!(r, Route::Relay)) => {
+                self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
+            }
+            several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
+                let sweep = sweep_of_all(several);
+                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                    .await
+                    .map(|_| ())
+            }
+            several => {
+                let reply = Reply { split: true, ..Reply::whole(&command.frames) };
+                self.split(scope, (head, text), &statements, several, &facts, reply).await
+            }
         }
     }
 
@@ -109,13 +116,12 @@ impl Connection {
     async fn split(
         &mut self,
         scope: &Scope,
-        head: &[u8],
-        text: &[u8],
+        (head, text): (&[u8], &[u8]),
         statements: &[Digested],
         routes: &[Route],
         facts: &Facts,
+        mut reply: Reply,
     ) -> Result<(), SessionError> {
-        let mut reply = Reply { split: true, ..Reply::WHOLE };
         for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
             reply.more = i + 1 < statements.len();
             let mut payload = head.to_vec();
@@ -170,7 +176,7 @@ impl Connection {
         let values =
             values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
         let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+        self.statement(scope, &route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
     }
 
     /// Settings that a statement prepared now will be read under.
