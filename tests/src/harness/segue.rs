@@ -216,6 +216,14 @@ impl SegueProcess {
         self.kept.is_alive()
     }
 
+    /// SIGHUP: files are read again.
+    pub async fn hang_up(&self) -> Result<()> {
+        let pid = self.kept.pid().context("segue does not run")?.to_string();
+        let sent = tokio::process::Command::new("kill").args(["-HUP", &pid]).status().await;
+        anyhow::ensure!(sent.context("run kill")?.success(), "kill -HUP {pid} failed");
+        Ok(())
+    }
+
     /// Where applications connect.
     pub fn mysql_port(&self) -> u16 {
         self.mysql_port
