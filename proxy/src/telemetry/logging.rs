@@ -22,14 +22,14 @@ pub fn init_logging(log: &Log, rust_log: Option<&str>) {
         LogFormat::Text => lines.with_target(false).with_ansi(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let subscriber = registry().with(lines.with_filter(filter_fn(is_private))).with(filter);
+    let subscriber = registry().with(lines.with_filter(filter_fn(tells_no_values))).with(filter);
     // The only error is that a writer is installed already.
     drop(subscriber.try_init());
 }
 
 /// Keeps the libraries' chatter out, whatever `RUST_LOG` says: the AWS SDK and HTTP libraries print
 /// requests with whole items, the MySQL driver prints packets.
-fn is_private(event: &Metadata<'_>) -> bool {
+fn tells_no_values(event: &Metadata<'_>) -> bool {
     let own = event.target() == "segue" || event.target().starts_with("segue::");
     own || *event.level() <= Level::INFO
 }
@@ -60,8 +60,9 @@ mod tests {
         let written = Written::default();
         let sink = written.clone();
         let lines = fmt::layer().with_writer(move || sink.clone());
-        let subscriber =
-            registry().with(lines.with_filter(filter_fn(is_private))).with(EnvFilter::new("trace"));
+        let subscriber = registry()
+            .with(lines.with_filter(filter_fn(tells_no_values)))
+            .with(EnvFilter::new("trace"));
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(target: "aws_smithy_runtime::client", "an item");
             tracing::trace!(target: "hyper_util::client", "an item");
