@@ -30,11 +30,25 @@ pub struct SessionState {
     pub schema_is_stale: bool,
     /// `None`: not asked yet, or changed in a way not understood.
     pub settings: Option<Settings>,
+    /// MySQL's number of the connection, from its greeting.
+    pub connection: u32,
 }
 
 impl SessionState {
     pub fn new(status: StatusFlags, schema: Option<String>) -> Self {
-        SessionState { status, status_is_stale: false, schema, schema_is_stale: false, settings: None }
+        SessionState {
+            status,
+            status_is_stale: false,
+            schema,
+            schema_is_stale: false,
+            settings: None,
+            connection: 0,
+        }
+    }
+
+    /// The same on this connection of the server's.
+    pub fn of(self, connection: u32) -> Self {
+        SessionState { connection, ..self }
     }
 
     pub fn in_transaction(&self) -> bool {
@@ -52,7 +66,9 @@ impl SessionState {
             let value = row.get(i)?.as_ref()?;
             Some(String::from_utf8_lossy(value).into_owned())
         };
-        let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else { return };
+        let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else {
+            return;
+        };
         self.settings = Some(Settings {
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),

@@ -43,8 +43,8 @@ enum After {
 
 impl Client {
     pub fn new(logged_in: LoggedIn, shared: Arc<SessionShared>) -> Self {
-        let LoggedIn { client, server, login, status, scramble } = logged_in;
-        let state = SessionState::new(status, login.database.map(schema_name));
+        let LoggedIn { client, server, login, status, scramble, number } = logged_in;
+        let state = SessionState::new(status, login.database.map(schema_name)).of(number);
         let execution = shared.execution.clone();
         let connection = Connection::new(client, server, login.capabilities, state, execution);
         Client { connection, pin: None, scramble, shared }
@@ -82,10 +82,10 @@ impl Client {
     async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Command>, SessionError> {
         let idle = self.connection.is_idle();
         // The next statement runs under the rules of then; only its size limit is chosen now.
-        let planned = self.pin.as_ref().map_or_else(
-            || self.shared.scopes.captures_now(),
-            |pin| pin.scope.is_some(),
-        );
+        let planned = self
+            .pin
+            .as_ref()
+            .map_or_else(|| self.shared.scopes.captures_now(), |pin| pin.scope.is_some());
         let whole_max =
             if planned { limits::COMMAND_PLANNED_BYTES_MAX } else { limits::RELAY_CHUNK_BYTES };
         let mut legs = self.connection.legs();
@@ -101,7 +101,9 @@ impl Client {
         let scope = pin.scope.clone();
         match (command.code, &scope) {
             (command::QUERY, Some(scope)) => self.connection.query(scope, &command).await?,
-            (command::STMT_EXECUTE, Some(scope)) => self.connection.execute(scope, &command).await?,
+            (command::STMT_EXECUTE, Some(scope)) => {
+                self.connection.execute(scope, &command).await?
+            }
             (code, Some(scope)) if !is_known(code) => {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
@@ -189,7 +191,8 @@ impl Client {
             Authenticated::Yes { status } => {
                 self.connection.forget_session();
                 let schema = login.ok().and_then(|login| login.database).map(schema_name);
-                self.connection.state = SessionState::new(status, schema);
+                let number = self.connection.state.connection;
+                self.connection.state = SessionState::new(status, schema).of(number);
                 Ok(After::Continue)
             }
             Authenticated::No => Ok(After::End),
@@ -206,10 +209,29 @@ fn is_known(code: u8) -> bool {
     use command::*;
     matches!(
         code,
-        QUIT | INIT_DB | FIELD_LIST | STATISTICS | PROCESS_INFO | CHANGE_USER | BINLOG_DUMP
-            | TABLE_DUMP | STMT_PREPARE | STMT_SEND_LONG_DATA | STMT_CLOSE | STMT_RESET
-            | STMT_FETCH | BINLOG_DUMP_GTID | RESET_CONNECTION | CLONE | QUERY | STMT_EXECUTE
-            | SUBSCRIBE_GROUP_REPLICATION | REFRESH | PROCESS_KILL | DEBUG | PING | REGISTER_SLAVE
+        QUIT | INIT_DB
+            | FIELD_LIST
+            | STATISTICS
+            | PROCESS_INFO
+            | CHANGE_USER
+            | BINLOG_DUMP
+            | TABLE_DUMP
+            | STMT_PREPARE
+            | STMT_SEND_LONG_DATA
+            | STMT_CLOSE
+            | STMT_RESET
+            | STMT_FETCH
+            | BINLOG_DUMP_GTID
+            | RESET_CONNECTION
+            | CLONE
+            | QUERY
+            | STMT_EXECUTE
+            | SUBSCRIBE_GROUP_REPLICATION
+            | REFRESH
+            | PROCESS_KILL
+            | DEBUG
+            | PING
+            | REGISTER_SLAVE
             | SET_OPTION
     )
 }
