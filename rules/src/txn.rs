@@ -3,49 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
-
 use crate::entity::Ruleset;
 use crate::plan::{reached_by_cascades, refusal_codes};
-use crate::value::{Cell, SourceKey, TableName};
+use crate::value::TableName;
 
-/// Something a transaction may have changed. A superset is always right; less is never.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Dirty {
-    /// The row with this key, before and after.
-    Key(SourceKey),
-    /// Rows whose AUTO_INCREMENT column lies in `from..=to` after the commit (`to: None`: no end).
-    Range { table: TableName, from: u64, to: Option<u64> },
-    /// Rows found by the values of a unique key, before the commit and after it.
-    Unique { table: TableName, columns: Vec<usize>, values: Vec<Vec<Cell>> },
-    /// The whole table: the keys cannot be known. `reason` is a refusal code.
-    Sweep { table: TableName, reason: String },
-}
-
-impl Dirty {
-    pub fn table(&self) -> &TableName {
-        match self {
-            Dirty::Key(key) => &key.table,
-            Dirty::Range { table, .. }
-            | Dirty::Unique { table, .. }
-            | Dirty::Sweep { table, .. } => table,
-        }
-    }
-}
-
-/// One entry of a transaction's write set.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DirtyEntry {
-    pub dirty: Dirty,
-    /// The committed image must be read before the commit (old item keys, old links, cascades).
-    pub old_image: OldImage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum OldImage {
-    NotNeeded,
-    Needed,
-}
+pub use crate::entity::{Dirty, DirtyEntry, OldImage};
 
 /// What a transaction has written so far: each entry once, and not more entries per table than the
 /// limit; beyond it the table's entries become one sweep.
@@ -183,6 +145,7 @@ impl TransactionWrites {
 mod tests {
     use super::*;
     use crate::plan::test_ruleset::shop;
+    use crate::value::{Cell, SourceKey};
 
     fn key(table: &str, id: i64) -> Dirty {
         Dirty::Key(SourceKey { table: table.into(), key: vec![Cell::Int(id)] })

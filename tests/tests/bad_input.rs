@@ -1,6 +1,8 @@
 //! Bad contracts, settings, grants, schemas and stores: one clear line and the documented exit code.
 //! Never here: what a good start does.
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::process::Output;
 use std::time::Duration;
 

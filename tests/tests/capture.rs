@@ -2,11 +2,13 @@
 //! values are written out here, not computed by Segue's own code.
 //! Never here: random workloads (see `property`).
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
-use segue_tests::harness::{Database, Engine, Items, SegueConfig, SegueProcess, Server, program};
+use segue_tests::harness::{Database, Engine, Items, SegueConfig, SegueProcess, Server};
 use segue_tests::on_each_server;
 use segue_tests::stage::create_tables;
 use serde_json::{Value, json};

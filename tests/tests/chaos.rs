@@ -1,6 +1,8 @@
 //! The main promise when things break: DynamoDB away, Segue killed, phases flipped, all under load.
 //! Never here: single statements (see `capture`).
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};

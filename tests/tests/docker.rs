@@ -2,6 +2,8 @@
 //! settings.
 //! Never here: building or running an image.
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -92,10 +94,8 @@ fn faults(text: &str, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
                     found.extend(missing.map(|source| format!("COPY: {source} is not there")));
                 }
             },
-            "CMD" | "ENTRYPOINT" => {
-                if serde_json::from_str::<Vec<String>>(&rest).is_err() {
-                    found.push(format!("{name} {rest}: not in the exec form"));
-                }
+            "CMD" | "ENTRYPOINT" if serde_json::from_str::<Vec<String>>(&rest).is_err() => {
+                found.push(format!("{name} {rest}: not in the exec form"));
             }
             "HEALTHCHECK" => {
                 let command = rest.split_once("CMD ").map_or("", |(_, command)| command);

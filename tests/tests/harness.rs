@@ -1,6 +1,8 @@
 //! The harness itself, on real processes.
 //! Never here: Segue's behaviour.
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use segue_tests::harness::{Engine, Kind, Server};

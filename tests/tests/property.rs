@@ -4,6 +4,8 @@
 //!
 //! `SEGUE_TEST_SEED` repeats a run, `SEGUE_TEST_TRANSACTIONS` sets its length.
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use segue_tests::harness::{Kind, Server};
 use segue_tests::stage::{Stage, seed};
 use segue_tests::workload::{self, CONTRACT_A, CONTRACT_B};

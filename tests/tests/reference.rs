@@ -56,7 +56,7 @@ fn refusals_page() -> String {
 fn hold(name: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
     if std::env::var("SEGUE_DOCS").is_ok_and(|value| value == "write") {
-        std::fs::write(&path, expected).unwrap();
+        std::fs::write(&path, expected).expect("the reference page can be written");
     }
     let page = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(page, expected, "renew it: {RENEW}");

@@ -17,6 +17,8 @@ mod relay;
 pub mod rewrite;
 pub mod state;
 mod statement;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod wrapped;
 mod write;
@@ -38,6 +40,7 @@ use crate::telemetry::Metrics;
 use crate::wire::capability::Capabilities;
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
+use crate::wire::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES};
 use crate::wire::scan::{Scanner, Seen};
 use crate::wire::status::MORE_RESULTS_EXISTS;
 
@@ -63,6 +66,8 @@ pub struct Connection {
     pub state: SessionState,
     pub prepared: PreparedStatements,
     writes: TransactionWrites,
+    /// LOCK TABLES is in force: a BEGIN of Segue's own would end it.
+    tables_locked: bool,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
     warnings: Option<Vec<u8>>,
     /// A mapped table's definition may have changed; the session passes it on.
@@ -82,7 +87,13 @@ struct Reply {
 }
 
 impl Reply {
-    const WHOLE: Reply = Reply { sequence: 1, more: false, split: false };
+    /// The answer to a command of these frames is one whole; it is numbered on from the command's
+    /// last frame.
+    fn whole(frames: &[u8]) -> Reply {
+        let sequence = frames.len() / (FRAME_PAYLOAD_MAX + HEADER_BYTES) + 1;
+        // Sequence ids wrap around.
+        Reply { sequence: sequence as u8, more: false, split: false }
+    }
 
     fn part(self) -> Part {
         let set = if self.more { MORE_RESULTS_EXISTS } else { 0 };
@@ -105,6 +116,7 @@ impl Connection {
             state,
             prepared: PreparedStatements::default(),
             writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
+            tables_locked: false,
             warnings: None,
             definition_changed: false,
             shared,
@@ -124,6 +136,7 @@ impl Connection {
     pub fn forget_session(&mut self) {
         self.writes.clear();
         self.prepared.clear();
+        self.tables_locked = false;
         self.warnings = None;
         self.state.settings = None;
     }

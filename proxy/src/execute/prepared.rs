@@ -126,7 +126,8 @@ impl PreparedStatements {
         let known = prepared.types.take();
         let is_long = |i: usize| u16::try_from(i).is_ok_and(|i| long.contains_key(&i));
         let execute =
-            Execute::parse(payload, prepared.parameters, capabilities, known.as_deref(), is_long).ok()?;
+            Execute::parse(payload, prepared.parameters, capabilities, known.as_deref(), is_long)
+                .ok()?;
         let values = execute.parameters.into_iter().enumerate().map(|(i, parameter)| {
             let long = u16::try_from(i).ok().and_then(|i| long.get(&i));
             match (parameter, long) {

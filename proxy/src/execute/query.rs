@@ -46,21 +46,30 @@ impl Connection {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         }
         match routes.as_slice() {
-            [] => self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ()),
+            [] => {
+                self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
+            }
             [route] => {
                 let digested = &statements[0];
                 let values = values(route, digested, text, &[], &facts.charset);
                 let unit = Unit { frames: &command.frames, values: &values, digested };
-                self.statement(scope, route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+                self.statement(scope, route, unit, &mut Reply::whole(&command.frames))
+                    .await
+                    .map(|_| ())
             }
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
-                self.exchange(&command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
+                self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
             several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
                 let sweep = sweep_of_all(several);
-                self.opaque(scope, sweep, &command.frames, &mut Reply::WHOLE.clone()).await.map(|_| ())
+                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                    .await
+                    .map(|_| ())
             }
-            several => self.split(scope, head, text, &statements, several, &facts).await,
+            several => {
+                let reply = Reply { split: true, ..Reply::whole(&command.frames) };
+                self.split(scope, (head, text), &statements, several, &facts, reply).await
+            }
         }
     }
 
@@ -77,16 +86,12 @@ impl Connection {
                 digest(text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
             let routes: Vec<Route> = statements
                 .iter()
-                .map(|s| {
-                    self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode)
-                })
+                .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
                 .collect();
             // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
             // in every mode.
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
-            let harmless = routes
-                .iter()
-                .all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
+            let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
             if known || guess_is_enough {
                 return Ok((facts, statements, routes));
@@ -111,13 +116,12 @@ impl Connection {
     async fn split(
         &mut self,
         scope: &Scope,
-        head: &[u8],
-        text: &[u8],
+        (head, text): (&[u8], &[u8]),
         statements: &[Digested],
         routes: &[Route],
         facts: &Facts,
+        mut reply: Reply,
     ) -> Result<(), SessionError> {
-        let mut reply = Reply { split: true, ..Reply::WHOLE };
         for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
             reply.more = i + 1 < statements.len();
             let mut payload = head.to_vec();
@@ -158,7 +162,8 @@ impl Connection {
         } else {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
-        let statements = digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
+        let statements =
+            digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
         let [digested] = statements.as_slice() else {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         };
@@ -168,9 +173,10 @@ impl Connection {
         let route =
             self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
         // Parameters that were not understood are unknown values.
-        let values = values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
+        let values =
+            values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
         let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &route, unit, &mut Reply::WHOLE.clone()).await.map(|_| ())
+        self.statement(scope, &route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
     }
 
     /// Settings that a statement prepared now will be read under.

@@ -104,7 +104,9 @@ impl Legs<'_> {
             frames.extend_from_slice(&self.server.buffered()[..used]);
             self.server.consume(used);
             if frames.len() > limits::OWN_ANSWER_BYTES_MAX {
-                return Err(SessionError::Server(WireError::TooLarge(limits::OWN_ANSWER_BYTES_MAX)));
+                return Err(SessionError::Server(WireError::TooLarge(
+                    limits::OWN_ANSWER_BYTES_MAX,
+                )));
             }
         }
         Ok(HeldAnswer { frames, seen: scanner.seen })
@@ -164,7 +166,11 @@ impl Rewriter {
     }
 }
 
-fn rewrite_status(payload: &mut [u8], set: StatusFlags, clear: StatusFlags) -> Result<(), SessionError> {
+fn rewrite_status(
+    payload: &mut [u8],
+    set: StatusFlags,
+    clear: StatusFlags,
+) -> Result<(), SessionError> {
     // An old EOF packet has warnings first; a new one is laid out as an OK packet.
     let at = if payload.first() == Some(&EOF) && payload.len() < 7 {
         3

@@ -84,10 +84,16 @@ impl SessionState {
         self.schema_is_stale = true;
     }
 
+    /// The server has changed the current database.
+    pub fn use_schema(&mut self, schema: String) {
+        self.schema = Some(schema);
+        self.schema_is_stale = false;
+    }
+
     /// Takes a change that the server has carried out.
     pub fn apply(&mut self, change: &SessionChange) {
         match change {
-            SessionChange::Use(schema) => self.schema = Some(schema.clone()),
+            SessionChange::Use(schema) => self.use_schema(schema.clone()),
             SessionChange::SqlMode(text) => {
                 if let Some(settings) = &mut self.settings {
                     settings.sql_mode = SqlMode::from_text(text);

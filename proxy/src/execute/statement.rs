@@ -81,11 +81,22 @@ impl Connection {
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
         }?;
+        self.follow_locks(unit.digested.first_word(), seen);
         if certain && !matches!(route, Route::Sweep { .. }) && seen.error.is_some() {
             // A failed statement that is understood begins no transaction.
             self.state.status_is_stale = false;
         }
         Ok(seen)
+    }
+
+    /// LOCK TABLES lasts until UNLOCK TABLES or the begin of a transaction.
+    fn follow_locks(&mut self, first_word: &str, seen: Seen) {
+        let is = |word: &str| first_word.eq_ignore_ascii_case(word);
+        if seen.error.is_none() && (is("UNLOCK") || is("BEGIN") || is("START")) {
+            self.tables_locked = false;
+        } else if is("LOCK") {
+            self.tables_locked = true;
+        }
     }
 
     /// Relays a statement that may have changed anything in some tables.

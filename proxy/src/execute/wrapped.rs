@@ -7,8 +7,8 @@ use segue_rules::plan::{Bound, WritePlan};
 use super::failure::{SessionError, client_io, server_io};
 use super::planner::Scope;
 use super::rewrite::{HeldAnswer, Part};
-use super::statement::{Unit, sweep};
-use super::write::Learnt;
+use super::statement::Unit;
+use super::write::{KEYS_NOT_TOLD, Learnt, not_told, sweeps, transactional};
 use super::{Connection, Reply};
 use crate::wire::command;
 use crate::wire::query;
@@ -17,6 +17,9 @@ use crate::wire::status::{AUTOCOMMIT, IN_TRANS, IN_TRANS_READONLY};
 
 /// Refusal code where no transaction could be begun.
 const NO_TRANSACTION: &str = "no-transaction";
+
+/// Refusal code of a failed write to a table without transactions.
+const PARTLY_DONE: &str = "partly-done";
 
 /// Whatever `completion_type` says, the wrapping ends here and the connection stays.
 const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
@@ -32,9 +35,9 @@ impl Connection {
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
         if self.run("BEGIN").await?.is_some() {
-            let sweeps = plan.captures.iter().map(|c| sweep(&c.table, NO_TRANSACTION)).collect();
-            return self.by_key(scope, plan, sweeps, unit, reply).await;
+            return self.by_key(scope, plan, sweeps(plan, NO_TRANSACTION), unit, reply).await;
         }
+        let generates = bound.from_answer.is_some();
         let mut entries = match self.learn_keys(scope, plan, bound).await? {
             Learnt::Entries(entries) => entries,
             Learnt::Refused(error) => {
@@ -51,10 +54,17 @@ impl Connection {
             let warnings = self.keep_warnings(seen).await?;
             self.run(ROLLBACK).await?;
             self.warnings = warnings;
+            if !transactional(scope, plan) {
+                // What was changed before the error stays changed; dropping counts as committed.
+                drop(self.owe(scope, sweeps(plan, PARTLY_DONE)).await);
+            }
             self.deliver(&mut held, reply).await?;
             return Ok(seen);
         }
         entries.extend(self.after(scope, plan, unit, seen));
+        if generates && not_told(scope, plan, seen) {
+            entries.extend(sweeps(plan, KEYS_NOT_TOLD));
+        }
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;
         if let Some(error) = self.run(COMMIT).await? {

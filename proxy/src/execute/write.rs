@@ -15,6 +15,12 @@ use crate::wire::scan::Seen;
 /// Refusal code of a table whose keys the application may not read.
 const PRESELECT_REFUSED: &str = "preselect-refused";
 
+/// Refusal code of writes that would have to be wrapped, but tables are locked.
+const TABLES_LOCKED: &str = "tables-locked";
+
+/// Refusal code of generated keys that no OK packet told.
+pub(super) const KEYS_NOT_TOLD: &str = "keys-not-told";
+
 /// Errors of a preselect that the statement itself would have met as well: interrupted, lock wait timeout,
 /// deadlock, lock refused by NOWAIT, connection killed.
 const ERRORS_OF_LOCKING: [u16; 5] = [1317, 1205, 1213, 3572, 1927];
@@ -47,6 +53,9 @@ impl Connection {
         let bound = self.bind(scope, plan, unit, autocommits);
         if !autocommits {
             return self.write_in_transaction(scope, plan, bound, unit, reply).await;
+        }
+        if (bound.wrap || !bound.preselects.is_empty()) && self.tables_locked {
+            return self.by_key(scope, plan, sweeps(plan, TABLES_LOCKED), unit, reply).await;
         }
         if bound.wrap || !bound.preselects.is_empty() {
             return self.wrapped(scope, plan, bound, unit, reply).await;
@@ -129,6 +138,7 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
+        let generates = bound.from_answer.is_some();
         match self.learn_keys(scope, plan, bound).await? {
             Learnt::Refused(error) => self.refuse(&error, reply).await,
             Learnt::Entries(entries) => {
@@ -137,6 +147,9 @@ impl Connection {
                 let seen = self.exchange(unit.frames, reply).await?;
                 let learnt = self.after(scope, plan, unit, seen);
                 self.writes.extend(learnt);
+                if generates && not_told(scope, plan, seen) {
+                    self.writes.extend(Self::captured(scope, sweeps(plan, KEYS_NOT_TOLD)));
+                }
                 self.settle_late(scope).await;
                 Ok(seen)
             }
@@ -191,7 +204,9 @@ impl Connection {
             increment: self.state.settings.as_ref().map_or(1, |s| s.increment),
         };
         let entries = plan.after(&scope.ruleset, unit.values, answer);
-        if let (Some(entry), Some(ledger), 1..) = (entries.first(), &self.shared.ledger, ok.insert_id) {
+        if let (Some(entry), Some(ledger), 1..) =
+            (entries.first(), &self.shared.ledger, ok.insert_id)
+        {
             ledger.raise_watermark(entry.dirty.table(), ok.insert_id);
         }
         Self::captured(scope, entries)
@@ -227,8 +242,22 @@ impl Connection {
     }
 }
 
+/// Sweeps of every table that a plan captures.
+pub(super) fn sweeps(plan: &WritePlan, reason: &str) -> Vec<DirtyEntry> {
+    plan.captures.iter().map(|capture| sweep(&capture.table, reason)).collect()
+}
+
+/// Rows with generated keys may be there, but no OK packet tells which: the answer was a result set, or
+/// an error in the midst of a table without transactions.
+pub(super) fn not_told(scope: &Scope, plan: &WritePlan, seen: Seen) -> bool {
+    match seen.error {
+        Some(_) => !transactional(scope, plan),
+        None => seen.ok.is_none(),
+    }
+}
+
 /// A failed statement changed nothing: all written tables are in an engine with transactions.
-fn transactional(scope: &Scope, plan: &WritePlan) -> bool {
+pub(super) fn transactional(scope: &Scope, plan: &WritePlan) -> bool {
     plan.captures.iter().all(|capture| {
         scope
             .ruleset

@@ -53,7 +53,7 @@ impl Exchange<'_> {
             };
             let packet = match heard {
                 Heard::Client(packet) => {
-                    self.to_server(packet).await?;
+                    self.pass_to_server(packet).await?;
                     continue;
                 }
                 Heard::Server(packet) => packet,
@@ -64,7 +64,7 @@ impl Exchange<'_> {
                 }
                 return Ok(Authenticated::No);
             }
-            self.to_client(packet.sequence, &packet.payload).await?;
+            self.pass_to_client(packet.sequence, &packet.payload).await?;
             match packet.payload.first() {
                 Some(&OK) => {
                     let ok = OkPacket::parse(&packet.payload).map_err(SessionError::Server)?;
@@ -82,12 +82,12 @@ impl Exchange<'_> {
         }
     }
 
-    async fn to_server(&mut self, packet: Packet) -> Result<(), SessionError> {
+    async fn pass_to_server(&mut self, packet: Packet) -> Result<(), SessionError> {
         let sequence = packet.sequence.wrapping_sub(self.offset);
         self.legs.server.send_packet(sequence, &packet.payload).await.map_err(server_io)
     }
 
-    async fn to_client(&mut self, sequence: u8, payload: &[u8]) -> Result<(), SessionError> {
+    async fn pass_to_client(&mut self, sequence: u8, payload: &[u8]) -> Result<(), SessionError> {
         let sequence = sequence.wrapping_add(self.offset);
         self.legs.client.send_packet(sequence, payload).await.map_err(client_io)
     }
@@ -104,11 +104,11 @@ impl Exchange<'_> {
                     b"28000",
                     "Segue: this login needs TLS to Segue, because Segue's leg to MySQL is encrypted",
                 );
-                self.to_client(packet.sequence, &error.write()).await?;
+                self.pass_to_client(packet.sequence, &error.write()).await?;
                 Ok(false)
             }
             _ => {
-                self.to_client(packet.sequence, &packet.payload).await?;
+                self.pass_to_client(packet.sequence, &packet.payload).await?;
                 Ok(true)
             }
         }
@@ -117,7 +117,7 @@ impl Exchange<'_> {
     /// The client sends the password over TLS; it goes on encrypted with the server's key.
     async fn encrypt_password(&mut self, packet: Packet) -> Result<(), SessionError> {
         let max = limits::LOGIN_PACKET_BYTES_MAX;
-        self.to_client(packet.sequence, &packet.payload).await?;
+        self.pass_to_client(packet.sequence, &packet.payload).await?;
         let password = self.legs.client.packet(max).await.map_err(SessionError::Client)?;
         let sequence = password.sequence.wrapping_sub(self.offset);
         self.legs.server.send_packet(sequence, &sha2::KEY_REQUEST).await.map_err(server_io)?;

@@ -155,7 +155,7 @@ impl Client {
             command::STMT_CLOSE => connection.prepared.close(&command.payload()),
             command::STMT_RESET => connection.prepared.reset(&command.payload()),
             command::INIT_DB if seen.error.is_none() && whole => {
-                connection.state.schema = Some(schema_name(command.payload()[1..].to_vec()));
+                connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}

@@ -117,9 +117,10 @@ async fn converse(
     stream.set_nodelay(true).map_err(client_io)?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     let limit = Duration::from_secs(limits::LOGIN_SECONDS_MAX);
-    let logged_in = tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
-        .await
-        .map_err(|_| SessionError::LoginTimeout)??;
+    let logged_in =
+        tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
+            .await
+            .map_err(|_| SessionError::LoginTimeout)??;
     match logged_in {
         Some(logged_in) => Client::new(logged_in, shared.clone()).serve(stop).await,
         None => Ok(()),

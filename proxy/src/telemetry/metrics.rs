@@ -88,9 +88,33 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     metric
 }
 
+/// Requests, retries and seconds of DynamoDB's operations.
+fn dynamodb(registry: &Registry) -> (IntCounterVec, IntCounterVec, HistogramVec) {
+    let calls = counters(
+        registry,
+        "segue_dynamodb_calls_total",
+        "DynamoDB requests.",
+        &["operation", "outcome"],
+    );
+    let retries = counters(
+        registry,
+        "segue_dynamodb_retries_total",
+        "Retried DynamoDB requests.",
+        &["operation"],
+    );
+    let seconds = histograms(
+        registry,
+        "segue_dynamodb_seconds",
+        "Seconds of one DynamoDB request.",
+        &["operation"],
+    );
+    (calls, retries, seconds)
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
+        let (dynamodb_calls, dynamodb_retries, dynamodb_seconds) = dynamodb(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -116,24 +140,9 @@ impl Metrics {
             parked: gauges(&r, "segue_parked", "Owed entries parked with a reason.", &["table"]),
             sweeps_owed: gauges(&r, "segue_sweeps_owed", "Sweeps owed.", &["table"]),
             lag: histograms(&r, "segue_lag_seconds", "Seconds from commit to applied.", &["table"]),
-            dynamodb_calls: counters(
-                &r,
-                "segue_dynamodb_calls_total",
-                "DynamoDB requests.",
-                &["operation", "outcome"],
-            ),
-            dynamodb_retries: counters(
-                &r,
-                "segue_dynamodb_retries_total",
-                "Retried DynamoDB requests.",
-                &["operation"],
-            ),
-            dynamodb_seconds: histograms(
-                &r,
-                "segue_dynamodb_seconds",
-                "Seconds of one DynamoDB request.",
-                &["operation"],
-            ),
+            dynamodb_calls,
+            dynamodb_retries,
+            dynamodb_seconds,
             items: counters(
                 &r,
                 "segue_items_total",

@@ -243,11 +243,25 @@ mod tests {
         let e = Execute::parse(&p, 2, 0, None, |_| false).unwrap();
         assert_eq!(
             e.parameters[0],
-            Parameter::Temporal(Cell::DateTime { year: 2024, month: 2, day: 29, hour: 10, minute: 11, second: 12, micros: 0 })
+            Parameter::Temporal(Cell::DateTime {
+                year: 2024,
+                month: 2,
+                day: 29,
+                hour: 10,
+                minute: 11,
+                second: 12,
+                micros: 0
+            })
         );
         assert_eq!(
             e.parameters[1],
-            Parameter::Temporal(Cell::Time { negative: true, hours: 26, minutes: 3, seconds: 4, micros: 0 })
+            Parameter::Temporal(Cell::Time {
+                negative: true,
+                hours: 26,
+                minutes: 3,
+                seconds: 4,
+                micros: 0
+            })
         );
     }
 

@@ -80,24 +80,52 @@ pub enum DefaultValue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataType {
     /// TINYINT..BIGINT. `bits`: 8, 16, 24, 32, 64. `display_one`: declared `TINYINT(1)` / BOOLEAN.
-    Integer { bits: u8, unsigned: bool, display_one: bool },
-    Bit { width: u8 },
+    Integer {
+        bits: u8,
+        unsigned: bool,
+        display_one: bool,
+    },
+    Bit {
+        width: u8,
+    },
     Year,
-    Decimal { precision: u8, scale: u8, unsigned: bool },
+    Decimal {
+        precision: u8,
+        scale: u8,
+        unsigned: bool,
+    },
     Float,
     Double,
-    Char { length: u64 },
-    Varchar { length: u64 },
+    Char {
+        length: u64,
+    },
+    Varchar {
+        length: u64,
+    },
     Text,
-    Enum { values: Vec<String> },
-    Set { values: Vec<String> },
-    Binary { length: u64 },
-    Varbinary { length: u64 },
+    Enum {
+        values: Vec<String>,
+    },
+    Set {
+        values: Vec<String>,
+    },
+    Binary {
+        length: u64,
+    },
+    Varbinary {
+        length: u64,
+    },
     Blob,
     Date,
-    Time { fraction: u8 },
-    DateTime { fraction: u8 },
-    Timestamp { fraction: u8 },
+    Time {
+        fraction: u8,
+    },
+    DateTime {
+        fraction: u8,
+    },
+    Timestamp {
+        fraction: u8,
+    },
     Json,
     /// GEOMETRY, VECTOR, UUID, INET6 and whatever comes: not converted, named in messages.
     Other(String),
@@ -160,7 +188,11 @@ impl Catalog {
         parent: &'a str,
     ) -> impl Iterator<Item = (&'a Table, &'a ForeignKey)> + 'a {
         self.tables.values().flat_map(move |table| {
-            table.foreign_keys.iter().filter(move |fk| &*fk.parent == parent).map(move |fk| (table, fk))
+            table
+                .foreign_keys
+                .iter()
+                .filter(move |fk| &*fk.parent == parent)
+                .map(move |fk| (table, fk))
         })
     }
 }

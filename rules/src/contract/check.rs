@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Contract, EntitySpec, Findings, TableSpec, codes};
-use crate::entity::BOOKKEEPING;
+use crate::value::BOOKKEEPING;
 
 /// DynamoDB's default quota of global secondary indexes per table.
 const INDEXES_PER_TABLE_MAX: usize = 20;

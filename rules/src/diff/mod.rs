@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::entity::BOOKKEEPING;
+use crate::value::BOOKKEEPING;
 use crate::value::{Attribute, Item, Number, numbers_equal};
 
 /// One attribute in which two items differ. At least one side is there.

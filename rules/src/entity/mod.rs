@@ -4,6 +4,7 @@
 mod builder;
 mod cascade;
 mod construct;
+mod dirty;
 mod embedded;
 mod fingerprint;
 mod inverse;
@@ -40,6 +41,8 @@ use crate::catalog::Catalog;
 use crate::contract::Finding;
 use crate::value::{AttributeType, Cell, Item, ItemKey, TableName};
 
+pub use crate::value::BOOKKEEPING;
+pub use dirty::{Dirty, DirtyEntry, OldImage};
 pub use inverse::Recovered;
 
 /// Index of an entity in its ruleset; stable only within one ruleset.
@@ -91,9 +94,6 @@ pub enum Projection {
     KeysOnly,
     Include(Vec<String>),
 }
-
-/// Name of the bookkeeping attribute on every item (a map: tag, time, fingerprint, entity, key).
-pub const BOOKKEEPING: &str = "_segue";
 
 /// A parameterised SELECT whose `?` count grows with the number of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,9 +13,8 @@ use super::refusal_codes as codes;
 use super::resolve::reached;
 use super::{Answer, BindSession, Bound, Capture, CaptureHow, Preselect, WritePlan};
 use crate::catalog::Table;
-use crate::entity::{Change, Ruleset};
+use crate::entity::{Change, Dirty, DirtyEntry, OldImage, Ruleset};
 use crate::sql::SlotValue;
-use crate::txn::{Dirty, DirtyEntry, OldImage};
 use crate::value::{Cell, SourceKey, TableName};
 
 /// More keys in one predicate than this are found by a preselect instead: an IN list over several

@@ -6,8 +6,8 @@ use super::tests::{
     CHARSET, check, check_after, check_preselected, check_with, planned, session, show_bound,
 };
 use super::{BindSession, SlotValue, SqlMode, StatementPlan, plan, reading};
+use crate::entity::OldImage;
 use crate::sql::{digest, slot_values};
-use crate::txn::OldImage;
 
 #[test]
 fn inserted_keys_come_from_values() {

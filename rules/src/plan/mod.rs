@@ -25,8 +25,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::entity::Change;
-use crate::txn::DirtyEntry;
+use crate::entity::{Change, DirtyEntry};
 use crate::value::TableName;
 
 pub use crate::sql::{Slot, SlotValue, SqlMode};

@@ -5,9 +5,8 @@ use std::fmt::Write;
 
 use super::test_ruleset::shop;
 use super::{Answer, BindSession, Bound, SlotValue, SqlMode, StatementPlan, plan, reading};
-use crate::entity::Ruleset;
+use crate::entity::{Dirty, DirtyEntry, OldImage, Ruleset};
 use crate::sql::{digest, slot_values};
-use crate::txn::{Dirty, DirtyEntry, OldImage};
 use crate::value::Cell;
 
 pub(super) const CHARSET: &str = "utf8mb4";

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+/// Name of the bookkeeping attribute on every item (a map: tag, time, fingerprint, entity, key).
+pub const BOOKKEEPING: &str = "_segue";
+
 /// A DynamoDB attribute value. Numbers are kept as the exact decimal text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Attribute {

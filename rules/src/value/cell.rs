@@ -81,8 +81,9 @@ impl Ord for Cell {
                     second: s2,
                     micros: u2,
                 },
-            ) => (year, month, day, hour, minute, second, micros)
-                .cmp(&(y2, m2, d2, h2, i2, s2, u2)),
+            ) => {
+                (year, month, day, hour, minute, second, micros).cmp(&(y2, m2, d2, h2, i2, s2, u2))
+            }
             (
                 Cell::Time { negative, hours, minutes, seconds, micros },
                 Cell::Time { negative: n2, hours: h2, minutes: m2, seconds: s2, micros: u2 },

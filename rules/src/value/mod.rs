@@ -17,7 +17,7 @@ mod round_trips;
 #[cfg(test)]
 mod type_table;
 
-pub use attribute::{Attribute, AttributeType, Item, ItemKey};
+pub use attribute::{Attribute, AttributeType, BOOKKEEPING, Item, ItemKey};
 pub use cell::{Cell, Row, SourceKey, TableName};
 pub use convert::{ConvertError, EpochUnit, infer_attribute, to_attribute};
 pub use json::json_text;

@@ -60,12 +60,6 @@ const DYNAMODB: Placement = Placement {
     why: "only the room `dynamo` knows the SDK and the engine",
 };
 
-const SQLPARSER: Placement = Placement {
-    needles: &["sqlparser"],
-    allowed: &["rules/src/sql"],
-    why: "only the room `sql` knows the parser",
-};
-
 /// The rules decide; they neither wait nor look around.
 const PURE: Placement = Placement {
     needles: &[
@@ -75,7 +69,7 @@ const PURE: Placement = Placement {
     why: "`rules` is pure: no I/O, async, logging or randomness",
 };
 
-const ALL: [&Placement; 7] = [&UNWRAP, &SPAWN, &CLOCK, &STOPWATCH, &DYNAMODB, &SQLPARSER, &PURE];
+const ALL: [&Placement; 6] = [&UNWRAP, &SPAWN, &CLOCK, &STOPWATCH, &DYNAMODB, &PURE];
 
 /// A line with this, on the needle's line or the one above, says why it is right there.
 const EXCUSE: &str = "// tidy: allowed because";
@@ -123,11 +117,6 @@ fn clocks_are_read_only_where_time_is_handed_on() {
 #[test]
 fn only_the_dynamo_room_names_the_sdk() {
     assert_none(misplaced(&sources(), &DYNAMODB));
-}
-
-#[test]
-fn only_the_sql_room_names_the_parser() {
-    assert_none(misplaced(&sources(), &SQLPARSER));
 }
 
 #[test]
