@@ -30,6 +30,8 @@ pub struct SessionState {
     pub schema_is_stale: bool,
     /// `None`: not asked yet, or changed in a way not understood.
     pub settings: Option<Settings>,
+    /// MySQL's number of the connection, from its greeting.
+    pub connection: u32,
 }
 
 impl SessionState {
@@ -40,7 +42,13 @@ impl SessionState {
             schema,
             schema_is_stale: false,
             settings: None,
+            connection: 0,
         }
+    }
+
+    /// The same on this connection of the server's.
+    pub fn of(self, connection: u32) -> Self {
+        SessionState { connection, ..self }
     }
 
     pub fn in_transaction(&self) -> bool {
