@@ -2,5 +2,6 @@
 //! Never here: product code.
 
 pub mod harness;
+pub mod recorder;
 pub mod stage;
 pub mod workload;
