@@ -59,6 +59,9 @@ impl Connection {
                 };
                 if seen.error.is_none() {
                     self.state.apply(change);
+                } else {
+                    // A SET of several may have been carried out in part.
+                    self.state.forget_settings();
                 }
                 Ok(seen)
             }
@@ -73,7 +76,7 @@ impl Connection {
                 };
                 let seen = self.opaque(scope, sweep, unit.frames, reply).await?;
                 // The statement itself may have changed settings, through a routine for example.
-                self.state.settings = None;
+                self.state.forget_settings();
                 self.definition_changed |= refusal.code == refusal_codes::DDL.code;
                 Ok(seen)
             }
