@@ -210,7 +210,7 @@ impl Connection {
         if entries.is_empty() {
             return None;
         }
-        Some(ledger.owe(scope.ruleset.clone(), entries).await)
+        Some(ledger.owe(scope.ruleset.clone(), entries, self.state.connection).await)
     }
 
     fn count(&self, table: &str, outcome: &str) {

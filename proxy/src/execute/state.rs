@@ -45,6 +45,8 @@ pub struct SessionState {
     pub schema_is_stale: bool,
     /// `None`: not asked yet, or changed in a way not understood.
     pub settings: Option<Settings>,
+    /// MySQL's number of the connection, from its greeting.
+    pub connection: u32,
     /// The transaction that is open, or else the next, may have another isolation level than the
     /// session.
     isolation_is_uncertain: bool,
@@ -60,9 +62,15 @@ impl SessionState {
             schema,
             schema_is_stale: false,
             settings: None,
+            connection: 0,
             isolation_is_uncertain: false,
             may_hide_tables: false,
         }
+    }
+
+    /// The same on this connection of the server's.
+    pub fn of(self, connection: u32) -> Self {
+        SessionState { connection, ..self }
     }
 
     pub fn in_transaction(&self) -> bool {

@@ -79,8 +79,10 @@ impl Connection {
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;
         if let Some(error) = self.run(COMMIT).await? {
-            // Whether it committed is uncertain: dropping the debt counts as committed.
-            drop(debt);
+            // Whether it committed is uncertain, but if so it has.
+            if let Some(debt) = debt {
+                debt.committed(None);
+            }
             return self.refuse(&error, reply).await;
         }
         if let Some(debt) = debt {

@@ -19,6 +19,7 @@ use super::ledger::Ledger;
 use super::queue::Queue;
 use super::sweeps::Sweeps;
 use super::tags::Tags;
+use super::uncertain::Waiting;
 use crate::dynamo::Store;
 use crate::journal::{Journal, Recovery};
 use crate::mysql::control::Control;
@@ -90,6 +91,8 @@ pub(crate) struct State {
     pub sweeps: Sweeps,
     /// Debts whose keys are being looked up.
     pub expanding: usize,
+    /// Debts whose commit may still be to come.
+    pub uncertain: Vec<Waiting>,
 }
 
 pub(crate) struct Shared {
@@ -105,6 +108,8 @@ pub(crate) struct Shared {
     pub tags: Tags,
     pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
+    /// A debt of uncertain end was taken up.
+    pub uncertain_added: Notify,
     /// Something was queued, or a batch ended.
     pub work: Notify,
     /// Something was finished or parked.

@@ -56,6 +56,17 @@ fn result_sets_end_with_their_last_eof() {
 }
 
 #[test]
+fn an_ok_packet_follows_out_parameters_announced_or_not() {
+    let columns_end: &[u8] = &[0xfe, 0, 0, 0x0a, 0x10];
+    // MySQL 9.7 and MariaDB 10.11.
+    for rows_end in [EOF_DONE, columns_end] {
+        let packets = [&[1], COLUMN, columns_end, ROW, rows_end, OK_DONE];
+        let (steps, _) = walk(AnswerShape::Results, 0, &packets);
+        done_only_at_the_end(&steps);
+    }
+}
+
+#[test]
 fn more_results_follow_where_the_status_says_so() {
     let (steps, seen) = walk(AnswerShape::Results, 0, &[OK_MORE, &[1], COLUMN, EOF_DONE, EOF_DONE]);
     done_only_at_the_end(&steps);

@@ -44,6 +44,8 @@ pub struct SegueConfig {
     pub phases: String,
     /// `fsync` or `write`.
     pub durability: &'static str,
+    /// `as-client`, `always` or `never`.
+    pub upstream_tls: &'static str,
     /// Further lines of `segue.toml`, whole sections.
     pub more: String,
     pub environment: Vec<(String, String)>,
@@ -60,6 +62,7 @@ impl SegueConfig {
             store: Store::EmbeddedMemory,
             phases: "default = \"dual-write\"\n".to_owned(),
             durability: "write",
+            upstream_tls: "as-client",
             more: String::new(),
             environment: vec![],
         }
@@ -87,6 +90,7 @@ impl SegueConfig {
         line("listen.admin", &format!("127.0.0.1:{admin_port}"));
         line("mysql.address", &self.mysql_address);
         line("mysql.control_url", &self.control_url);
+        line("mysql.upstream_tls", self.upstream_tls);
         line("contract.path", "migrationContract.json");
         line("contract.database", &self.database);
         line("dynamodb.region", "us-east-1");
@@ -216,6 +220,19 @@ impl SegueProcess {
         self.kept.is_alive()
     }
 
+    /// SIGHUP: files are read again.
+    pub async fn hang_up(&self) -> Result<()> {
+        let pid = self.kept.pid().context("segue does not run")?.to_string();
+        let sent = tokio::process::Command::new("kill").args(["-HUP", &pid]).status().await;
+        anyhow::ensure!(sent.context("run kill")?.success(), "kill -HUP {pid} failed");
+        Ok(())
+    }
+
+    /// Process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.kept.pid()
+    }
+
     /// Where applications connect.
     pub fn mysql_port(&self) -> u16 {
         self.mysql_port
@@ -280,12 +297,14 @@ impl SegueProcess {
 
     /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed.
     pub async fn settle(&self, limit: Duration) -> Result<()> {
-        let begin = tokio::time::Instant::now();
+        let (begin, mut settled) = (tokio::time::Instant::now(), false);
         loop {
             let owed = self.metric("segue_owed").await?;
             let sweeps = self.metric("segue_sweeps_owed").await?;
-            if owed == 0.0 && sweeps == 0.0 {
-                return Ok(());
+            // Looked at twice: an application may have its answer a moment before the books have it.
+            match owed == 0.0 && sweeps == 0.0 {
+                true if settled => return Ok(()),
+                now => settled = now,
             }
             if begin.elapsed() > limit {
                 bail!("after {limit:?} {owed} entries and {sweeps} sweeps are still owed");

@@ -223,7 +223,12 @@ fn describe(entry: &DirtyEntry) -> String {
 }
 
 impl Ledger for Books {
-    fn owe(&self, _: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> BoxFuture<'_, Box<dyn Debt>> {
+    fn owe(
+        &self,
+        _: Arc<Ruleset>,
+        entries: Vec<DirtyEntry>,
+        _: u32,
+    ) -> BoxFuture<'_, Box<dyn Debt>> {
         let all: Vec<String> = entries.iter().map(describe).collect();
         self.0.lock().push(format!("owe {}", all.join(" ")));
         let page: Box<dyn Debt> = Box::new(Page { events: self.0.clone(), settled: false });

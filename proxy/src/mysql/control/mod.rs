@@ -3,13 +3,15 @@
 
 mod catalog;
 mod cell;
+mod connections;
 mod fault;
 mod grants;
 mod keyed;
 mod pool;
 mod server;
 
-pub use grants::{CONTROL_PRIVILEGES, MissingGrant, grant_statements};
+pub use connections::Connections;
+pub use grants::{CONTROL_PRIVILEGES, MissingGrant, PROCESS_PRIVILEGE, grant_statements};
 pub use pool::Control;
 pub use server::ServerFacts;
 
