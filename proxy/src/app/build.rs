@@ -147,7 +147,7 @@ pub async fn mirror(
     live: &Arc<Live>,
     metrics: &Arc<Metrics>,
 ) -> Mirror {
-    let rulesets = live.clone();
+    let (rulesets, phases) = (live.clone(), live.clone());
     let (mirror, recovered) = Mirror::start(MirrorParts {
         control: control.clone(),
         store: store.clone(),
@@ -155,6 +155,7 @@ pub async fn mirror(
         recovery,
         metrics: metrics.clone(),
         rulesets: Arc::new(move || rulesets.current().ruleset.clone()),
+        served: Arc::new(move |table| phases.current().phases.of(table).mirrors()),
         settings: MirrorSettings {
             writes_concurrent: settings.mirror_workers,
             ..MirrorSettings::default()
