@@ -50,6 +50,8 @@ pub struct SessionState {
     /// The transaction that is open, or else the next, may have another isolation level than the
     /// session.
     isolation_is_uncertain: bool,
+    /// A temporary table may hide a mapped one: its numbers say nothing about the mapped table's.
+    pub may_hide_tables: bool,
 }
 
 impl SessionState {
@@ -62,6 +64,7 @@ impl SessionState {
             settings: None,
             connection: 0,
             isolation_is_uncertain: false,
+            may_hide_tables: false,
         }
     }
 
@@ -94,6 +97,7 @@ impl SessionState {
     pub fn reset(&mut self) {
         self.settings = None;
         self.isolation_is_uncertain = false;
+        self.may_hide_tables = false;
     }
 
     /// A statement may have changed settings, those of the next transaction too.
@@ -129,6 +133,7 @@ impl SessionState {
     /// Statements go by unread.
     pub fn unread(&mut self) {
         self.forget_settings();
+        self.may_hide_tables = true;
         self.schema_is_stale = true;
     }
 

@@ -244,7 +244,9 @@ impl Connection {
         if let (Some(entry), Some(ledger), 1..) =
             (entries.first(), &self.shared.ledger, answer.insert_id)
         {
-            ledger.raise_watermark(entry.dirty.table(), answer.insert_id);
+            if !self.state.may_hide_tables {
+                ledger.raise_watermark(entry.dirty.table(), answer.insert_id);
+            }
         }
         Self::captured(scope, entries)
     }

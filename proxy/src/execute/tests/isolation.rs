@@ -1,4 +1,4 @@
-//! Captures of sessions without gap locks, and settings that decide about commits.
+//! Captures of sessions without gap locks, settings that decide about commits, and temporary tables.
 
 use super::stage::{Stage, select};
 
@@ -67,5 +67,20 @@ async fn autocommit_among_other_settings_may_commit() {
         stage.run("COMMIT").await;
         let events = stage.events();
         assert_eq!(events[events.len() - 3..], ["owe users", "COMMIT", "committed"], "{set}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_of_a_temporary_table_do_not_count_for_the_mapped_one() {
+    for (before, raised) in [
+        ("SELECT 1", true),
+        ("CREATE TEMPORARY TABLE users (id INT PRIMARY KEY AUTO_INCREMENT, name TEXT)", false),
+        ("CALL may_create_one()", false),
+    ] {
+        let mut stage = Stage::new().await;
+        stage.run(before).await;
+        stage.run("INSERT INTO users (name) VALUES ('z')").await;
+        let events = stage.events();
+        assert_eq!(events.iter().any(|e| e == "raise users 7"), raised, "{before}");
     }
 }
