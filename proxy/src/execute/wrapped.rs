@@ -63,8 +63,10 @@ impl Connection {
             self.run(ROLLBACK).await?;
             self.warnings = warnings;
             if !transactional(scope, plan) {
-                // What was changed before the error stays changed; dropping counts as committed.
-                drop(self.owe(scope, sweeps(plan, PARTLY_DONE)).await);
+                // What was changed before the error stays changed.
+                if let Some(debt) = self.owe(scope, sweeps(plan, PARTLY_DONE)).await {
+                    debt.committed(None);
+                }
             }
             self.deliver(&mut held, reply).await?;
             return Ok(seen);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -81,6 +81,10 @@ pub struct MirrorFaults {
     pub skip_old_image: bool,
     /// Nothing is put into the journal.
     pub skip_journal: bool,
+    /// Rows are read with changes that may yet be rolled back.
+    pub read_uncommitted: bool,
+    /// Longest random pause between reading a row and writing its item: makes races likely.
+    pub pause_before_put: Duration,
 }
 
 /// Books, queue and sweeps change together, under one lock that is never held over an await.
