@@ -2,5 +2,7 @@
 //! Never here: product code.
 
 pub mod harness;
+pub mod recorder;
+pub mod scene;
 pub mod stage;
 pub mod workload;

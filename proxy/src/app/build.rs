@@ -17,7 +17,9 @@ use crate::console::Token;
 use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
 use crate::dynamo::{self, Store, StoreError};
 use crate::journal::{Durability, Journal, JournalOptions, Recovery};
-use crate::mirror::{Mirror, MirrorFaults, MirrorParts, MirrorSettings, RulesetSource};
+use crate::mirror::{
+    Mirror, MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource,
+};
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
 use crate::telemetry::Metrics;
 
@@ -150,6 +152,12 @@ pub async fn journal(
 pub fn rulesets(live: &Arc<Live>) -> RulesetSource {
     let live = live.clone();
     Arc::new(move || live.current().ruleset.clone())
+}
+
+/// Whether a table is mirrored now.
+pub fn served(live: &Arc<Live>) -> ServedSource {
+    let live = live.clone();
+    Arc::new(move |table| live.current().phases.of(table).mirrors())
 }
 
 pub fn mirror_settings(settings: &Settings) -> MirrorSettings {

@@ -139,6 +139,7 @@ async fn run(
         recovery,
         metrics: metrics.clone(),
         rulesets: build::rulesets(&live),
+        served: build::served(&live),
         settings: build::mirror_settings(&settings),
         faults: options.mirror_faults,
     };

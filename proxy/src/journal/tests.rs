@@ -33,14 +33,25 @@ fn payloads(recovery: &Recovery) -> Vec<&[u8]> {
     recovery.records.iter().map(|(_, payload)| payload.as_slice()).collect()
 }
 
-/// What a crash leaves: the files as they are now, without the lock's holder.
+/// What a crash leaves: the files as they are at one moment, without the lock's holder. The writer goes on
+/// removing and compacting meanwhile, so a copy of files that have changed is made anew.
 fn crash(folder: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    loop {
+        let before = sizes(folder);
+        let copy = tempfile::tempdir().unwrap();
+        let copied = before.iter().all(|(path, _)| {
+            std::fs::copy(path, copy.path().join(path.file_name().unwrap())).is_ok()
+        });
+        if copied && sizes(folder) == before {
+            return copy;
+        }
     }
-    copy
+}
+
+/// Every file with its size. Segments only grow, and are never made again under an old name.
+fn sizes(folder: &Path) -> BTreeMap<std::path::PathBuf, Option<u64>> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.clone(), std::fs::metadata(&path).ok().map(|data| data.len()))).collect()
 }
 
 fn segments(folder: &Path) -> Vec<std::path::PathBuf> {

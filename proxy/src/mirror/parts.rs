@@ -28,6 +28,10 @@ use crate::telemetry::Metrics;
 /// The live ruleset, whenever it is asked for.
 pub type RulesetSource = Arc<dyn Fn() -> Arc<Ruleset> + Send + Sync>;
 
+/// Whether items of entities with this driving table may be touched now; asked again for every piece
+/// of work. A joined table is captured for all who show it, some of which may not be served yet.
+pub type ServedSource = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Everything a mirror needs.
 pub struct MirrorParts {
     pub control: Control,
@@ -37,6 +41,7 @@ pub struct MirrorParts {
     pub recovery: Recovery,
     pub metrics: Arc<Metrics>,
     pub rulesets: RulesetSource,
+    pub served: ServedSource,
     pub settings: MirrorSettings,
     /// Always `MirrorFaults::default()` outside of tests.
     pub faults: MirrorFaults,
@@ -100,6 +105,7 @@ pub(crate) struct Shared {
     pub journal: Journal,
     pub metrics: Arc<Metrics>,
     pub rulesets: RulesetSource,
+    pub served: ServedSource,
     pub settings: MirrorSettings,
     pub faults: MirrorFaults,
     pub state: Mutex<State>,

@@ -17,7 +17,7 @@ use super::command::AnswerShape;
 use super::cursor::Cursor;
 use super::frame::{FRAME_PAYLOAD_MAX, PacketHead};
 use super::response::{self, ErrPacket, OkPacket, PrepareOk};
-use super::status::{CURSOR_EXISTS, MORE_RESULTS_EXISTS, StatusFlags};
+use super::status::{CURSOR_EXISTS, MORE_RESULTS_EXISTS, PS_OUT_PARAMS, StatusFlags};
 
 /// What follows after a packet of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct Seen {
     pub status: Option<StatusFlags>,
     /// The last OK packet that was a statement's own answer (not the end of rows).
     pub ok: Option<OkPacket>,
+    /// Rows that the last statement, an UPDATE, found.
+    pub matched: Option<u64>,
     /// Code of the error that ended the answer.
     pub error: Option<u16>,
     pub prepared: Option<PrepareOk>,
@@ -74,6 +76,9 @@ pub struct Seen {
 pub struct Scanner {
     state: State,
     capabilities: Capabilities,
+    /// The rows are OUT parameters: an OK packet always follows. MySQL 9.7 does not announce it at the end
+    /// of the rows where the client gets EOF packets.
+    out_parameters: bool,
     pub seen: Seen,
 }
 
@@ -87,7 +92,7 @@ impl Scanner {
             AnswerShape::Single => State::Single,
             AnswerShape::None | AnswerShape::Authentication | AnswerShape::Duplex => State::Done,
         };
-        Scanner { state, capabilities, seen: Seen::default() }
+        Scanner { state, capabilities, out_parameters: false, seen: Seen::default() }
     }
 
     pub fn is_done(&self) -> bool {
@@ -111,6 +116,7 @@ impl Scanner {
             State::ColumnsEnd => {
                 let (_, status) = response::parse_eof(packet.head)?;
                 self.status(status);
+                self.out_parameters = status & PS_OUT_PARAMS != 0;
                 if status & CURSOR_EXISTS != 0 { State::Done } else { State::Rows }
             }
             State::Rows => self.row(packet)?,
@@ -138,6 +144,8 @@ impl Scanner {
             Some(response::OK) => {
                 let ok = OkPacket::parse(packet.head)?;
                 self.seen.ok = Some(ok);
+                self.seen.matched =
+                    OkPacket::matched(packet.head, self.has(capability::SESSION_TRACK));
                 Ok(Some(self.result_ends(ok.status)))
             }
             Some(response::ERR) => Ok(Some(self.error(packet)?)),
@@ -258,7 +266,8 @@ impl Scanner {
     fn result_ends(&mut self, status: StatusFlags) -> State {
         self.status(status);
         self.seen.results += 1;
-        if status & MORE_RESULTS_EXISTS != 0 { State::First } else { State::Done }
+        let unannounced = std::mem::take(&mut self.out_parameters);
+        if unannounced || status & MORE_RESULTS_EXISTS != 0 { State::First } else { State::Done }
     }
 }
 

@@ -46,6 +46,8 @@ pub struct SegueConfig {
     pub phases: String,
     /// `fsync` or `write`.
     pub durability: &'static str,
+    /// `as-client`, `always` or `never`.
+    pub upstream_tls: &'static str,
     /// Further lines of `segue.toml`, whole sections.
     pub more: String,
     pub environment: Vec<(String, String)>,
@@ -62,6 +64,7 @@ impl SegueConfig {
             store: Store::EmbeddedMemory,
             phases: "default = \"dual-write\"\n".to_owned(),
             durability: "write",
+            upstream_tls: "as-client",
             more: String::new(),
             environment: vec![],
         }
@@ -101,6 +104,7 @@ impl SegueConfig {
         line("listen.admin", &format!("127.0.0.1:{admin_port}"));
         line("mysql.address", &self.mysql_address);
         line("mysql.control_url", &self.control_url);
+        line("mysql.upstream_tls", self.upstream_tls);
         line("contract.path", "migrationContract.json");
         line("contract.database", &self.database);
         line("dynamodb.region", "us-east-1");
@@ -216,6 +220,19 @@ impl SegueProcess {
 
     pub fn is_alive(&self) -> bool {
         self.kept.is_alive()
+    }
+
+    /// SIGHUP: files are read again.
+    pub async fn hang_up(&self) -> Result<()> {
+        let pid = self.kept.pid().context("segue does not run")?.to_string();
+        let sent = tokio::process::Command::new("kill").args(["-HUP", &pid]).status().await;
+        anyhow::ensure!(sent.context("run kill")?.success(), "kill -HUP {pid} failed");
+        Ok(())
+    }
+
+    /// Process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.kept.pid()
     }
 
     /// Where applications connect.

@@ -1,0 +1,173 @@
+//! A small client of the MySQL protocol that keeps every byte the server sends: two servers that give
+//! the same bytes give the same answers. It shares no code with the relay that it judges.
+//! Never here: which commands are sent.
+
+mod answer;
+mod step;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use answer::Answer;
+pub use step::{Parameter, Step};
+
+/// Bytes of a frame that says "more follows".
+const FRAME_BYTES: usize = 0xff_ffff;
+const HEADER_BYTES: usize = 4;
+
+/// Capability flags that this client knows what to do with.
+pub mod capability {
+    pub const FOUND_ROWS: u32 = 1 << 1;
+    pub const CONNECT_WITH_DB: u32 = 1 << 3;
+    pub const SESSION_TRACK: u32 = 1 << 23;
+    pub const DEPRECATE_EOF: u32 = 1 << 24;
+    pub const OPTIONAL_METADATA: u32 = 1 << 25;
+    pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
+    /// LONG_PASSWORD, LONG_FLAG, LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION,
+    /// MULTI_STATEMENTS, MULTI_RESULTS, PS_MULTI_RESULTS, PLUGIN_AUTH.
+    pub const ALWAYS: u32 =
+        1 | 1 << 2 | 1 << 7 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19;
+}
+
+/// A client that is logged in.
+pub struct Recorder {
+    stream: TcpStream,
+    capabilities: u32,
+    /// Id of the statement prepared last.
+    statement: u32,
+    /// Connection id, as the greeting told it.
+    pub connection_id: u32,
+}
+
+/// One packet with its frames as they came.
+struct Packet {
+    frames: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Recorder {
+    /// Logs in with an account that has no password. `wanted` is narrowed by what the server offers.
+    pub async fn connect(address: &str, user: &str, database: &str, wanted: u32) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("connect")?;
+        stream.set_nodelay(true)?;
+        let mut recorder = Recorder { stream, capabilities: 0, statement: 0, connection_id: 0 };
+        let greeting = recorder.packet().await?.payload;
+        ensure!(greeting.first() == Some(&10), "greeting: {}", String::from_utf8_lossy(&greeting));
+        let after_version =
+            greeting.iter().position(|&b| b == 0).context("greeting without version")? + 1;
+        let (id, rest) = greeting[after_version..].split_first_chunk::<4>().context("greeting")?;
+        recorder.connection_id = u32::from_le_bytes(*id);
+        let offered = u32::from(rest[9])
+            | u32::from(rest[10]) << 8
+            | u32::from(rest[14]) << 16
+            | u32::from(rest[15]) << 24;
+        // MariaDB leaves LONG_PASSWORD out; it is no offer.
+        let wanted = wanted | capability::ALWAYS | capability::CONNECT_WITH_DB;
+        recorder.capabilities = wanted & (offered | 1);
+        let mut response = recorder.capabilities.to_le_bytes().to_vec();
+        response.extend_from_slice(&[0, 0, 0, 4, 45]);
+        response.extend_from_slice(&[0; 23]);
+        for text in [user, "", database, "mysql_native_password"] {
+            // An empty password is an empty answer, whatever its framing.
+            response.extend_from_slice(text.as_bytes());
+            response.push(0);
+        }
+        recorder.send_packet(1, &response).await?;
+        recorder.finish_login().await?;
+        Ok(recorder)
+    }
+
+    async fn finish_login(&mut self) -> Result<()> {
+        loop {
+            let packet = self.packet().await?;
+            match packet.payload.first() {
+                Some(0) => return Ok(()),
+                Some(0xfe) => self.send_packet(packet.frames[3].wrapping_add(1), b"").await?,
+                Some(1) => {}
+                _ => bail!("login: {}", String::from_utf8_lossy(&packet.payload)),
+            }
+        }
+    }
+
+    /// Sends one command and returns every byte of its answer.
+    pub async fn run(&mut self, step: &Step) -> Result<Vec<u8>> {
+        let attributes = self.capabilities & capability::QUERY_ATTRIBUTES != 0;
+        self.send_packet(0, &step.payload(self.statement, attributes)).await?;
+        let mut answer = Answer::new(step.shape(), self.capabilities);
+        let mut bytes = Vec::new();
+        while !answer.is_done() {
+            let packet = self.packet().await?;
+            bytes.extend_from_slice(&packet.frames);
+            if answer.takes(&packet.payload)? == answer::Turn::Client {
+                let file = if let Step::File { content, .. } = step { &content[..] } else { b"" };
+                let mut sequence = packet.frames[3];
+                for part in file.chunks(60_000).chain([&b""[..]]) {
+                    sequence = sequence.wrapping_add(1);
+                    self.send_packet(sequence, part).await?;
+                }
+            }
+        }
+        match step {
+            Step::Prepare(_) => self.statement = answer.statement.unwrap_or_default(),
+            // Error texts name the statement; MariaDB numbers those of all sessions.
+            Step::CloseStatement => self.statement = 0,
+            _ => {}
+        }
+        Ok(bytes)
+    }
+
+    /// Sends bytes as they are.
+    pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).await.context("send")
+    }
+
+    /// Sends a command and does not wait for anything.
+    pub async fn send(&mut self, step: &Step) -> Result<()> {
+        let attributes = self.capabilities & capability::QUERY_ATTRIBUTES != 0;
+        let payload = step.payload(self.statement, attributes);
+        self.send_packet(0, &payload).await
+    }
+
+    /// Reads what comes, at most `limit` bytes; empty at the end of the connection.
+    pub async fn read_some(&mut self, limit: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; limit];
+        let count = self.stream.read(&mut bytes).await.context("receive")?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    async fn send_packet(&mut self, mut sequence: u8, payload: &[u8]) -> Result<()> {
+        let mut framed = Vec::with_capacity(payload.len() + HEADER_BYTES);
+        let mut rest = payload;
+        loop {
+            let part = &rest[..rest.len().min(FRAME_BYTES)];
+            framed.extend_from_slice(&(part.len() as u32).to_le_bytes()[..3]);
+            framed.push(sequence);
+            framed.extend_from_slice(part);
+            sequence = sequence.wrapping_add(1);
+            rest = &rest[part.len()..];
+            if part.len() < FRAME_BYTES {
+                break;
+            }
+        }
+        self.stream.write_all(&framed).await.context("send")
+    }
+
+    async fn packet(&mut self) -> Result<Packet> {
+        let (mut frames, mut payload) = (Vec::new(), Vec::new());
+        loop {
+            let mut header = [0; HEADER_BYTES];
+            self.stream.read_exact(&mut header).await.context("receive a header")?;
+            let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
+            let begin = payload.len();
+            payload.resize(begin + length, 0);
+            self.stream.read_exact(&mut payload[begin..]).await.context("receive a packet")?;
+            frames.extend_from_slice(&header);
+            frames.extend_from_slice(&payload[begin..]);
+            if length < FRAME_BYTES {
+                return Ok(Packet { frames, payload });
+            }
+        }
+    }
+}

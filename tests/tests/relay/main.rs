@@ -1,0 +1,12 @@
+//! The relay on real servers: whatever a client does through Segue gives what it gives directly.
+//! Never here: what reaches DynamoDB (see `capture`).
+
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
+mod concurrency;
+mod equality;
+mod faults;
+mod logins;
+mod shop;
+mod steps;
+mod wrap;

@@ -1,0 +1,50 @@
+//! The database that the relay's tests use: the store's tables, mapped, and some that are not.
+//! Never here: statements.
+
+use anyhow::Result;
+use mysql_async::prelude::Queryable;
+use segue_tests::harness::{Database, SegueConfig, SegueProcess, Server};
+
+pub const CONTRACT: &str = include_str!("../../fixtures/store/migrationContract.json");
+const STORE: &str = include_str!("../../fixtures/store/schema.sql");
+const MORE: &str = include_str!("../../fixtures/relay/schema.sql");
+
+/// An empty store.
+pub async fn database(server: &Server) -> Database {
+    let database = server.database("relay", "").await.unwrap();
+    // Statistics renewed in the background change plans, and with them flags and estimates in answers.
+    let mut root = server.connect().await.unwrap();
+    root.query_drop("SET GLOBAL innodb_stats_auto_recalc = OFF").await.unwrap();
+    root.disconnect().await.unwrap();
+    refill(server, &database).await.unwrap();
+    database
+}
+
+/// Makes the database anew, under the same name.
+pub async fn refill(server: &Server, database: &Database) -> Result<()> {
+    let mut root = server.connect().await?;
+    let name = &database.name;
+    root.query_drop(format!("DROP DATABASE IF EXISTS `{name}`")).await?;
+    root.query_drop(format!("CREATE DATABASE `{name}` CHARACTER SET utf8mb4")).await?;
+    root.query_drop(format!("USE `{name}`")).await?;
+    // The store's schema names a database of its own.
+    let tables: String = STORE
+        .split_inclusive(';')
+        .filter(|part| !part.contains("DATABASE") && !part.trim_start().starts_with("USE "))
+        .collect();
+    root.query_drop(tables).await?;
+    root.query_drop(MORE).await?;
+    root.disconnect().await?;
+    Ok(())
+}
+
+/// Segue before a store, in a phase.
+pub async fn segue(server: &Server, database: &Database, phase: &str) -> SegueProcess {
+    let config = SegueConfig::new(server, database, CONTRACT).with_phase(phase);
+    SegueProcess::start(&config).await.unwrap()
+}
+
+/// `HOST:PORT` of Segue.
+pub fn address(segue: &SegueProcess) -> String {
+    format!("127.0.0.1:{}", segue.mysql_port())
+}
