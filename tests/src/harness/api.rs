@@ -17,7 +17,9 @@ pub struct Api {
 
 impl Api {
     pub fn at(port: u16) -> Api {
-        Api { http: reqwest::Client::new(), port }
+        // Segue closes connections after a while, perhaps just as a request goes out on an idle one.
+        let builder = reqwest::Client::builder().pool_max_idle_per_host(0);
+        Api { http: builder.build().expect("a client without TLS files can be built"), port }
     }
 
     pub fn admin_url(&self, path: &str) -> String {
