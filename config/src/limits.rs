@@ -169,6 +169,10 @@ pub const LONG_DATA_BYTES_MAX: usize = 1024 * 1024;
 /// Plans kept for all sessions together.
 pub const PLAN_CACHE_ENTRIES_MAX: usize = 10_000;
 
+/// Bytes of a statement's text beyond which its plan is not kept: INSERTs of many rows have ever new
+/// texts, and a full cache must stay below some 100 MiB.
+pub const PLAN_CACHE_TEXT_BYTES_MAX: usize = 8 * 1024;
+
 /// Milliseconds to wait after `accept` failed (no file descriptors left) before trying again.
 pub const ACCEPT_RETRY_MILLIS: u64 = 100;
 

@@ -5,6 +5,8 @@
 //! writes whose keys or old rows have to be read first):
 //! - `ROW_COUNT()`, `FOUND_ROWS()` and `GET DIAGNOSTICS` straight after one see Segue's COMMIT.
 //!   `SHOW WARNINGS` is answered with the statement's own warnings and errors.
+//! - They run at REPEATABLE READ where a predicate chooses their rows, whatever the session's level: gap
+//!   locks keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
 pub mod command;
@@ -35,7 +37,7 @@ use self::ledger::{Debt, Ledger};
 use self::planner::{PlanCache, Scope};
 use self::prepared::PreparedStatements;
 use self::rewrite::Part;
-use self::state::{SETTINGS_QUERY, SessionState};
+use self::state::{SessionState, settings_query};
 use crate::telemetry::Metrics;
 use crate::wire::capability::Capabilities;
 use crate::wire::channel::Channel;
@@ -138,7 +140,7 @@ impl Connection {
         self.prepared.clear();
         self.tables_locked = false;
         self.warnings = None;
-        self.state.settings = None;
+        self.state.reset();
     }
 
     /// Streams an answer to the client as it comes and remembers its status.
@@ -164,8 +166,7 @@ impl Connection {
 
     fn note(&mut self, seen: Seen) {
         if let Some(status) = seen.status {
-            self.state.status = status;
-            self.state.status_is_stale = false;
+            self.state.take_status(status);
         }
         self.state.status_is_stale |= seen.error.is_some();
     }
@@ -177,12 +178,13 @@ impl Connection {
 
     /// Asks the server for settings that text depends on, if they are not known. Only called where the
     /// application's next statement overwrites the diagnostics anyway.
-    async fn learn_settings(&mut self) -> Result<(), SessionError> {
+    async fn learn_settings(&mut self, scope: &Scope) -> Result<(), SessionError> {
         if self.state.settings.is_some() {
             return Ok(());
         }
         let capabilities = self.capabilities;
-        let answer = self.legs().own(SETTINGS_QUERY, capabilities).await?;
+        let query = settings_query(scope.ruleset.catalog.server);
+        let answer = self.legs().own(&query, capabilities).await?;
         self.note(answer.seen);
         if let Some(row) = answer.rows.first() {
             self.state.learn(row);

@@ -47,7 +47,7 @@ use tokio_util::task::TaskTracker;
 
 pub use ledger::Counts;
 pub use owed::Owed;
-pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource};
+pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
 pub use queue::RefreshEnd;
 pub use report::{OwedReport, ParkedReport, TableReport};
 pub use survey::{ItemPage, OwnedItem, SurveyError, SweepTicket};
@@ -85,6 +85,7 @@ impl Mirror {
             journal: parts.journal,
             metrics: parts.metrics,
             rulesets: parts.rulesets,
+            served: parts.served,
             settings: parts.settings,
             faults: parts.faults,
             state: Mutex::new(State::default()),

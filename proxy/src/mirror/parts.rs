@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -28,6 +28,10 @@ use crate::telemetry::Metrics;
 /// The live ruleset, whenever it is asked for.
 pub type RulesetSource = Arc<dyn Fn() -> Arc<Ruleset> + Send + Sync>;
 
+/// Whether items of entities with this driving table may be touched now; asked again for every piece
+/// of work. A joined table is captured for all who show it, some of which may not be served yet.
+pub type ServedSource = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Everything a mirror needs.
 pub struct MirrorParts {
     pub control: Control,
@@ -37,6 +41,7 @@ pub struct MirrorParts {
     pub recovery: Recovery,
     pub metrics: Arc<Metrics>,
     pub rulesets: RulesetSource,
+    pub served: ServedSource,
     pub settings: MirrorSettings,
     /// Always `MirrorFaults::default()` outside of tests.
     pub faults: MirrorFaults,
@@ -76,6 +81,10 @@ pub struct MirrorFaults {
     pub skip_old_image: bool,
     /// Nothing is put into the journal.
     pub skip_journal: bool,
+    /// Rows are read with changes that may yet be rolled back.
+    pub read_uncommitted: bool,
+    /// Longest random pause between reading a row and writing its item: makes races likely.
+    pub pause_before_put: Duration,
 }
 
 /// Books, queue and sweeps change together, under one lock that is never held over an await.
@@ -96,6 +105,7 @@ pub(crate) struct Shared {
     pub journal: Journal,
     pub metrics: Arc<Metrics>,
     pub rulesets: RulesetSource,
+    pub served: ServedSource,
     pub settings: MirrorSettings,
     pub faults: MirrorFaults,
     pub state: Mutex<State>,

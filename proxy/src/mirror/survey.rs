@@ -127,6 +127,11 @@ impl Mirror {
         }
     }
 
+    /// Whether this entity's items may be touched now.
+    pub fn serves(&self, entity: &Entity) -> bool {
+        (self.shared.served)(&entity.source)
+    }
+
     /// The live ruleset.
     pub fn ruleset(&self) -> Arc<Ruleset> {
         self.shared.ruleset()

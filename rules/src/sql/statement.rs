@@ -55,6 +55,8 @@ pub enum Setting {
     AutocommitOff,
     SqlMode(String),
     Names(String),
+    /// Isolation level or access mode of this session's transactions.
+    Isolation,
     Unknown,
 }
 
@@ -134,6 +136,8 @@ pub struct Clauses {
     pub limit: Option<Span>,
     /// The statement begins with WITH.
     pub with: bool,
+    /// UPDATE IGNORE, DELETE IGNORE.
+    pub ignore: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
