@@ -25,15 +25,15 @@ use segue_tests::workload::{self, CONTRACT_B};
 use serde_json::json;
 
 /// Workloads on one stage before a fault counts as unnoticed.
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 8;
 /// Workloads that an unbroken pair must get through.
 const ROUNDS_UNBROKEN: u64 = 2;
 /// Clients, every other one through the same sidecar.
 const CLIENTS: usize = 8;
 /// Transactions of each client in one round.
 const TRANSACTIONS: usize = 15;
-/// How often each sidecar renames each product in one round.
-const RENAMES: usize = 5;
+/// How often each sidecar writes each page in one round.
+const VIEWS: usize = 5;
 const PAUSE_BEFORE_PUT: Duration = Duration::from_millis(250);
 /// How long a change that will be rolled back stays open.
 const UNDECIDED: Duration = Duration::from_millis(60);
@@ -94,8 +94,9 @@ impl Pair {
             ended.store(true, Ordering::Relaxed);
         };
         tokio::join!(workload, self.change_and_undo(&ended));
-        tokio::join!(self.rename_products(0), self.rename_products(1));
         self.show_undone_rows().await;
+        // Last, on rows that no other item shows: nothing refreshes them again.
+        tokio::join!(self.count_views(0), self.count_views(1));
         for sidecar in &self.sidecars {
             let refusals = sidecar.metric("segue_refusals_total").await.unwrap();
             assert_eq!(refusals, 0.0, "a sweep would mend what a fault broke");
@@ -119,12 +120,12 @@ impl Pair {
     }
 
     /// Both sidecars write the same items at the same time.
-    async fn rename_products(&self, sidecar: usize) {
+    async fn count_views(&self, sidecar: usize) {
         let mut client = self.client(sidecar).await;
-        for turn in 0..RENAMES {
-            for id in &self.keys.products {
-                let name = format!("{turn} by {sidecar}");
-                let sql = format!("UPDATE product SET name = '{name}' WHERE id = {id}");
+        for turn in 0..VIEWS {
+            for slug in &self.keys.pages {
+                let views = 2 * turn + sidecar;
+                let sql = format!("UPDATE page SET views = {views} WHERE slug = '{slug}'");
                 client.query_drop(sql).await.unwrap();
             }
         }
