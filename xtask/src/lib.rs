@@ -1,5 +1,7 @@
-//! What the chores and the system tests share: real servers, found, set up and started.
+//! What the chores and the system tests share: real servers and drivers, found, set up and
+//! started.
 //! Never here: product code, or anything asynchronous.
 
 pub mod keeper;
+pub mod python;
 pub mod servers;

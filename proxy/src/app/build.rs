@@ -154,7 +154,7 @@ pub fn rulesets(live: &Arc<Live>) -> RulesetSource {
     Arc::new(move || live.current().ruleset.clone())
 }
 
-/// Whether a table is mirrored now.
+/// Whether a table's rows are mirrored whenever the mirror asks.
 pub fn served(live: &Arc<Live>) -> ServedSource {
     let live = live.clone();
     Arc::new(move |table| live.current().phases.of(table).mirrors())

@@ -3,8 +3,9 @@
 //!
 //! Known limits of statements that run wrapped in a transaction of Segue's own (only autocommitted
 //! writes whose keys or old rows have to be read first):
-//! - `ROW_COUNT()`, `FOUND_ROWS()` and `GET DIAGNOSTICS` straight after one see Segue's COMMIT.
-//!   `SHOW WARNINGS` is answered with the statement's own warnings and errors.
+//! - `FOUND_ROWS()`, `@@warning_count`, `@@error_count` and `GET DIAGNOSTICS` straight after one see
+//!   Segue's COMMIT, and so does `ROW_COUNT()` within a larger statement or a prepared one.
+//!   `SHOW WARNINGS` and `SELECT ROW_COUNT()` are answered for the statement itself.
 //! - They run at REPEATABLE READ where a predicate chooses their rows, whatever the session's level: gap
 //!   locks keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
@@ -15,6 +16,7 @@ pub mod ledger;
 pub mod planner;
 pub mod prepared;
 mod query;
+mod question;
 mod relay;
 pub mod rewrite;
 pub mod state;
@@ -72,6 +74,8 @@ pub struct Connection {
     tables_locked: bool,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
     warnings: Option<Vec<u8>>,
+    /// ROW_COUNT() of the wrapped statement just done.
+    row_count: Option<i64>,
     /// A mapped table's definition may have changed; the session passes it on.
     pub definition_changed: bool,
     shared: Arc<Execution>,
@@ -120,6 +124,7 @@ impl Connection {
             writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
             tables_locked: false,
             warnings: None,
+            row_count: None,
             definition_changed: false,
             shared,
         }
@@ -139,8 +144,14 @@ impl Connection {
         self.writes.clear();
         self.prepared.clear();
         self.tables_locked = false;
-        self.warnings = None;
+        self.forget_questions();
         self.state.reset();
+    }
+
+    /// What was kept of a wrapped statement for questions about it is out of date.
+    pub fn forget_questions(&mut self) {
+        self.warnings = None;
+        self.row_count = None;
     }
 
     /// Streams an answer to the client as it comes and remembers its status.

@@ -38,7 +38,8 @@ impl Connection {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         };
         let (head, text) = payload.split_at(at);
-        if self.repeat_warnings(text).await? {
+        let mut reply = Reply::whole(&command.frames);
+        if self.answer_question(text, &command.frames, &mut reply).await?.is_some() {
             return Ok(());
         }
         let (facts, statements, routes) = self.route_text(scope, text).await?;
@@ -129,6 +130,10 @@ impl Connection {
             payload.extend_from_slice(&text[digested.range.clone()]);
             let mut frames = Vec::with_capacity(payload.len() + 8);
             put_packet(&mut frames, 0, &payload);
+            let own_text = &text[digested.range.clone()];
+            if self.answer_question(own_text, &frames, &mut reply).await?.is_some() {
+                continue;
+            }
             let values = values(route, digested, text, &[], &facts.charset);
             let unit = Unit { frames: &frames, values: &values, digested };
             let seen = self.statement(scope, route, unit, &mut reply).await?;
@@ -141,7 +146,7 @@ impl Connection {
 
     /// Carries out a COM_STMT_EXECUTE.
     pub async fn execute(&mut self, scope: &Scope, command: &Command) -> Result<(), SessionError> {
-        self.warnings = None;
+        self.forget_questions();
         let payload = command.payload();
         let whole = command.rest.is_none();
         let charset = self.facts().charset;
@@ -198,7 +203,7 @@ impl Connection {
         command: &Command,
         reason: &'static str,
     ) -> Result<(), SessionError> {
-        self.warnings = None;
+        self.forget_questions();
         let tables = scope.tables.iter().cloned().collect();
         let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless: true };
         self.opaque_command(scope, sweep, command).await?;

@@ -184,6 +184,22 @@ fn rewrite_status(
 }
 
 impl HeldAnswer {
+    /// Puts another value into the only row of an answer of one column in the text protocol: the last
+    /// packet but one. Values of up to 250 bytes.
+    pub fn replace_only_value(&mut self, value: &[u8]) {
+        let (mut row, mut last) = (0..0, 0..0);
+        while let Some(length) = whole_frame(&self.frames[last.end..]) {
+            let next = last.end..last.end + length;
+            row = std::mem::replace(&mut last, next);
+        }
+        let Ok(length) = u8::try_from(value.len()) else { return };
+        if row.len() > HEADER_BYTES {
+            let mut framed = Vec::new();
+            put_packet(&mut framed, self.frames[row.start + 3], &[&[length], value].concat());
+            self.frames.splice(row, framed);
+        }
+    }
+
     /// The answer's payload, if it is one ERR packet.
     pub fn error(&self) -> Option<Vec<u8>> {
         let payload = payload_of(&self.frames);

@@ -5,7 +5,7 @@ use segue_rules::catalog::ServerKind;
 use segue_rules::plan::{SessionChange, SqlMode};
 
 use crate::wire::rows::TextRow;
-use crate::wire::status::{AUTOCOMMIT, IN_TRANS, StatusFlags};
+use crate::wire::status::{AUTOCOMMIT, IN_TRANS, IN_TRANS_READONLY, StatusFlags};
 
 /// Asks for [`Settings`] and the current database, in this order.
 pub fn settings_query(server: ServerKind) -> String {
@@ -135,6 +135,13 @@ impl SessionState {
         self.forget_settings();
         self.may_hide_tables = true;
         self.schema_is_stale = true;
+    }
+
+    /// The server has ended the session's transaction and reset its settings, and did not say to what.
+    pub fn start_anew(&mut self) {
+        self.unread();
+        self.status &= !(IN_TRANS | IN_TRANS_READONLY);
+        self.status_is_stale = true;
     }
 
     /// The server has changed the current database.

@@ -6,6 +6,7 @@ use segue_rules::plan::{Bound, WritePlan};
 
 use super::failure::{SessionError, client_io, server_io};
 use super::planner::Scope;
+use super::question::ROW_COUNT_OF_ERRORS;
 use super::rewrite::{HeldAnswer, Part};
 use super::statement::Unit;
 use super::write::{KEYS_NOT_TOLD, Learnt, not_told, sweeps, transactional};
@@ -50,6 +51,7 @@ impl Connection {
             Learnt::Entries(entries, found) => (entries, found),
             Learnt::Refused(error) => {
                 self.run(ROLLBACK).await?;
+                self.row_count = Some(ROW_COUNT_OF_ERRORS);
                 return self.refuse(&error, reply).await;
             }
         };
@@ -62,6 +64,7 @@ impl Connection {
             let warnings = self.keep_warnings(seen).await?;
             self.run(ROLLBACK).await?;
             self.warnings = warnings;
+            self.row_count = Some(ROW_COUNT_OF_ERRORS);
             if !transactional(scope, plan) {
                 // What was changed before the error stays changed.
                 if let Some(debt) = self.owe(scope, sweeps(plan, PARTLY_DONE)).await {
@@ -91,6 +94,7 @@ impl Connection {
             debt.committed(None);
         }
         self.warnings = warnings;
+        self.row_count = seen.ok.and_then(|ok| i64::try_from(ok.affected_rows).ok());
         self.deliver(&mut held, reply).await?;
         Ok(seen)
     }
@@ -128,17 +132,5 @@ impl Connection {
         let part = Part { sequence: 1, set: AUTOCOMMIT, clear: IN_TRANS | IN_TRANS_READONLY };
         held.rewrite(capabilities, part)?;
         Ok(held.seen.error.is_none().then_some(held.frames))
-    }
-
-    /// Answers a SHOW WARNINGS that follows a wrapped statement; any other text forgets the warnings.
-    pub(super) async fn repeat_warnings(&mut self, text: &[u8]) -> Result<bool, SessionError> {
-        let Some(frames) = self.warnings.take() else { return Ok(false) };
-        let text = text.trim_ascii().strip_suffix(b";").unwrap_or(text).trim_ascii();
-        if !text.eq_ignore_ascii_case(b"SHOW WARNINGS") {
-            return Ok(false);
-        }
-        self.client.send(&frames).await.map_err(client_io)?;
-        self.warnings = Some(frames);
-        Ok(true)
     }
 }

@@ -243,10 +243,9 @@ impl Connection {
         let entries = plan.after(&scope.ruleset, unit.values, answer);
         if let (Some(entry), Some(ledger), 1..) =
             (entries.first(), &self.shared.ledger, answer.insert_id)
+            && !self.state.may_hide_tables
         {
-            if !self.state.may_hide_tables {
-                ledger.raise_watermark(entry.dirty.table(), answer.insert_id);
-            }
+            ledger.raise_watermark(entry.dirty.table(), answer.insert_id);
         }
         Self::captured(scope, entries)
     }

@@ -195,7 +195,13 @@ impl Client {
                 self.connection.state = SessionState::new(status, schema).of(number);
                 Ok(After::Continue)
             }
-            Authenticated::No => Ok(After::End),
+            Authenticated::No => {
+                // MySQL closes the connection now. MariaDB has ended the old session as well, but goes on
+                // with the old user.
+                self.connection.forget_session();
+                self.connection.state.start_anew();
+                Ok(After::Continue)
+            }
         }
     }
 }
