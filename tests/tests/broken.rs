@@ -25,13 +25,15 @@ use segue_tests::workload::{self, CONTRACT_B};
 use serde_json::json;
 
 /// Workloads on one stage before a fault counts as unnoticed.
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 8;
 /// Workloads that an unbroken pair must get through.
 const ROUNDS_UNBROKEN: u64 = 2;
 /// Clients, every other one through the same sidecar.
 const CLIENTS: usize = 8;
 /// Transactions of each client in one round.
-const TRANSACTIONS: usize = 20;
+const TRANSACTIONS: usize = 15;
+/// How often each sidecar writes each page in one round.
+const VIEWS: usize = 5;
 const PAUSE_BEFORE_PUT: Duration = Duration::from_millis(250);
 /// How long a change that will be rolled back stays open.
 const UNDECIDED: Duration = Duration::from_millis(60);
@@ -92,6 +94,9 @@ impl Pair {
             ended.store(true, Ordering::Relaxed);
         };
         tokio::join!(workload, self.change_and_undo(&ended));
+        self.show_undone_rows().await;
+        // Last, on rows that no other item shows: nothing refreshes them again.
+        tokio::join!(self.count_views(0), self.count_views(1));
         for sidecar in &self.sidecars {
             let refusals = sidecar.metric("segue_refusals_total").await.unwrap();
             assert_eq!(refusals, 0.0, "a sweep would mend what a fault broke");
@@ -100,8 +105,7 @@ impl Pair {
 
     /// Changes rows that many items show, and rolls back, until `ended`.
     async fn change_and_undo(&self, ended: &AtomicBool) {
-        let url = self.sidecars[0].url(&self.database);
-        let mut client = Conn::new(Opts::from_url(&url).unwrap()).await.unwrap();
+        let mut client = self.client(0).await;
         while !ended.load(Ordering::Relaxed) {
             client.query_drop("BEGIN").await.unwrap();
             for code in REGIONS {
@@ -113,6 +117,40 @@ impl Pair {
             client.query_drop("ROLLBACK").await.unwrap();
             tokio::time::sleep(DECIDED).await;
         }
+    }
+
+    /// Both sidecars write the same items at the same time.
+    async fn count_views(&self, sidecar: usize) {
+        let mut client = self.client(sidecar).await;
+        for turn in 0..VIEWS {
+            for slug in &self.keys.pages {
+                let views = 2 * turn + sidecar;
+                let sql = format!("UPDATE page SET views = {views} WHERE slug = '{slug}'");
+                client.query_drop(sql).await.unwrap();
+            }
+        }
+        client.disconnect().await.unwrap();
+    }
+
+    /// Items are refreshed while rows that they show are changed and then rolled back.
+    async fn show_undone_rows(&self) {
+        let (mut undone, mut lasting) = (self.client(0).await, self.client(1).await);
+        undone.query_drop("BEGIN").await.unwrap();
+        undone.query_drop("UPDATE region SET title = 'undone again'").await.unwrap();
+        for id in &self.keys.accounts {
+            let sql =
+                format!("UPDATE account SET name = CONCAT(LEFT(name, 50), '.') WHERE id = {id}");
+            lasting.query_drop(sql).await.unwrap();
+        }
+        for sidecar in &self.sidecars {
+            sidecar.settle(SETTLE_LIMIT).await.unwrap();
+        }
+        undone.query_drop("ROLLBACK").await.unwrap();
+    }
+
+    async fn client(&self, sidecar: usize) -> Conn {
+        let url = self.sidecars[sidecar].url(&self.database);
+        Conn::new(Opts::from_url(&url).unwrap()).await.unwrap()
     }
 
     async fn differences(&self) -> Differences {
