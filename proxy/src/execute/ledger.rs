@@ -21,7 +21,7 @@ pub trait Ledger: Send + Sync {
 }
 
 /// Entries that wait for MySQL's answer. Dropping it counts as committed.
-pub trait Debt: Send {
+pub trait Debt: Send + Sync {
     fn committed(self: Box<Self>, narrowed: Option<Vec<Dirty>>);
     fn rolled_back(self: Box<Self>);
 }

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn only_plain_questions_are_recognised() {
-        for text in ["SELECT ROW_COUNT()", " select\nrow_count() as `n` ; ", "SELECT Row_Count() n;"] {
+        for text in
+            ["SELECT ROW_COUNT()", " select\nrow_count() as `n` ; ", "SELECT Row_Count() n;"]
+        {
             assert!(asks_for_row_count(text.as_bytes()), "{text}");
         }
         for text in [

@@ -6,9 +6,9 @@ use segue_rules::plan::{Bound, WritePlan};
 
 use super::failure::{SessionError, client_io, server_io};
 use super::planner::Scope;
+use super::question::ROW_COUNT_OF_ERRORS;
 use super::rewrite::{HeldAnswer, Part};
 use super::statement::Unit;
-use super::question::ROW_COUNT_OF_ERRORS;
 use super::write::{KEYS_NOT_TOLD, Learnt, not_told, sweeps, transactional};
 use super::{Connection, Reply};
 use crate::wire::command;

@@ -69,7 +69,8 @@ on_each_server!(two_hundred_clients_are_served, |server: &'static Server| async 
             let mut client = Conn::new(opts).await?;
             for round in 0..ROUNDS {
                 let name = format!("u{i}r{round}");
-                let insert = "INSERT INTO users (username, email, password_hash) VALUES (?, ?, 'h')";
+                let insert =
+                    "INSERT INTO users (username, email, password_hash) VALUES (?, ?, 'h')";
                 client.exec_drop(insert, (&name, format!("{name}@x.org"))).await?;
                 let id = client.last_insert_id();
                 let own = format!("SELECT id FROM users WHERE username = '{name}'");
@@ -86,7 +87,8 @@ on_each_server!(two_hundred_clients_are_served, |server: &'static Server| async 
         task.await.unwrap().unwrap();
     }
     let mut root = server.connect().await.unwrap();
-    let count = format!("SELECT COUNT(*) FROM `{}`.users WHERE email LIKE '%@y.org'", database.name);
+    let count =
+        format!("SELECT COUNT(*) FROM `{}`.users WHERE email LIKE '%@y.org'", database.name);
     let rows: Option<usize> = root.query_first(count).await.unwrap();
     assert_eq!(rows, Some(CLIENTS * ROUNDS));
     segue.settle(Duration::from_secs(60)).await.unwrap();

@@ -166,10 +166,7 @@ on_each_server!(upstream_tls_is_as_it_is_set, |server: &'static Server| async mo
                 if encrypted && !server_has_tls {
                     let error = result.expect_err("MySQL has no TLS").to_string();
                     // As the client wishes, Segue offers what the server offers: the driver refuses.
-                    assert!(
-                        error.contains("TLS") || error.contains("SSL"),
-                        "{label}: {error}"
-                    );
+                    assert!(error.contains("TLS") || error.contains("SSL"), "{label}: {error}");
                 } else if encrypted && !tls && cold {
                     // The password would cross an open network.
                     let error = result.expect_err("a password is wanted").to_string();
