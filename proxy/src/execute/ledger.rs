@@ -27,7 +27,7 @@ pub trait Ledger: Send + Sync {
 }
 
 /// Entries that wait for MySQL's answer. Dropping it means that no answer came: MySQL may commit yet.
-pub trait Debt: Send {
+pub trait Debt: Send + Sync {
     fn committed(self: Box<Self>, narrowed: Option<Vec<Dirty>>);
     fn rolled_back(self: Box<Self>);
 }

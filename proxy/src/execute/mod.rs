@@ -70,6 +70,8 @@ pub struct Connection {
     pub state: SessionState,
     pub prepared: PreparedStatements,
     writes: TransactionWrites,
+    /// Owed before statements that may have committed within the open transaction.
+    unsettled: Vec<Box<dyn Debt>>,
     /// LOCK TABLES is in force: a BEGIN of Segue's own would end it.
     tables_locked: bool,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
@@ -122,6 +124,7 @@ impl Connection {
             state,
             prepared: PreparedStatements::default(),
             writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
+            unsettled: Vec::new(),
             tables_locked: false,
             warnings: None,
             row_count: None,
@@ -136,12 +139,13 @@ impl Connection {
 
     /// No transaction is open and nothing waits to be owed.
     pub fn is_idle(&self) -> bool {
-        !self.state.in_transaction() && self.writes.is_empty()
+        !self.state.in_transaction() && self.writes.is_empty() && self.unsettled.is_empty()
     }
 
     /// The server has rolled back and forgotten the session (COM_RESET_CONNECTION, COM_CHANGE_USER).
     pub fn forget_session(&mut self) {
         self.writes.clear();
+        self.settle_unsettled();
         self.prepared.clear();
         self.tables_locked = false;
         self.forget_questions();
@@ -185,6 +189,9 @@ impl Connection {
     /// After a command: owes what has been committed without anybody seeing it.
     pub async fn settle(&mut self, scope: &Scope) {
         self.settle_late(scope).await;
+        if !self.state.in_transaction() && !self.state.status_is_stale {
+            self.settle_unsettled();
+        }
     }
 
     /// Asks the server for settings that text depends on, if they are not known. Only called where the

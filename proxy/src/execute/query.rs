@@ -61,7 +61,7 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
-            several if several.iter().any(|r| matches!(r, Route::Sweep { .. })) => {
+            several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
                 let sweep = sweep_of_all(several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
                     .await?;
@@ -224,6 +224,15 @@ fn values(
         Route::Capture(_) => slot_values(digested, text, parameters, charset),
         _ => Vec::new(),
     }
+}
+
+fn is_sweep(route: &Route) -> bool {
+    matches!(route, Route::Sweep { .. })
+}
+
+/// The client sends a file in the middle of the answer, which only an unchanged command allows.
+fn loads(statement: &Digested) -> bool {
+    statement.first_word().eq_ignore_ascii_case("LOAD")
 }
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have

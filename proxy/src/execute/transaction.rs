@@ -93,13 +93,27 @@ impl Connection {
             }
             return;
         }
+        if ok && ends == Ends::Uncertain && still_open {
+            // Perhaps it has committed and begun anew. What it may have changed is refreshed once, after
+            // the end of what is open now; until then the journal holds it.
+            self.unsettled.extend(debt);
+            return;
+        }
         if still_open && !(ok && ends == Ends::Certainly) {
             // To be owed again at the certain end: then rows may have changed once more.
             self.writes.extend(more);
         } else {
             self.writes.clear();
+            self.settle_unsettled();
         }
         if let Some(debt) = debt {
+            debt.committed(None);
+        }
+    }
+
+    /// The transaction has ended in whose course they came.
+    pub(super) fn settle_unsettled(&mut self) {
+        for debt in self.unsettled.drain(..) {
             debt.committed(None);
         }
     }
@@ -118,6 +132,7 @@ impl Connection {
             self.settle_debt(debt, Vec::new(), Ends::Certainly, seen);
         }
         self.writes.clear();
+        self.settle_unsettled();
         Ok(seen)
     }
 }

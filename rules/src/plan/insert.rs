@@ -15,7 +15,7 @@ use super::{Capture, CaptureHow, SqlMode, StatementPlan, WritePlan};
 use crate::catalog::{DefaultValue, Table, TableKind};
 use crate::entity::{Change, Ruleset};
 use crate::plan::exact::equality_is_identity;
-use crate::sql::statement::{Assignment, Conflict, Insert, InsertSource, Span};
+use crate::sql::statement::{Assignment, Conflict, Insert, InsertSource, Name, Span};
 use crate::sql::{Digested, TokenKind};
 
 /// Rows of one INSERT whose computed keys are selected beforehand; the text of that SELECT grows with
@@ -81,6 +81,14 @@ pub(super) fn plan(
     }
     captures.extend(trigger_captures(ruleset, table, events));
     super::update::finish(captures, refusals, mode)
+}
+
+/// Rows that a LOAD DATA brings into this table change no mapped one.
+pub(super) fn touches_nothing_mapped(ruleset: &Ruleset, name: &Name, schema: Option<&str>) -> bool {
+    let Some(table) = resolve::table(ruleset, name, schema) else { return true };
+    table.kind != TableKind::View
+        && !ruleset.sources.contains_key(&table.name)
+        && trigger_captures(ruleset, table, &["INSERT", "DELETE"]).is_empty()
 }
 
 fn how(digested: &Digested, table: &Table, statement: &Insert) -> Result<CaptureHow, Code> {

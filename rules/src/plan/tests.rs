@@ -361,6 +361,15 @@ fn triggers_of_unmapped_tables_lead_to_sweeps() {
 }
 
 #[test]
+fn rows_loaded_into_an_unmapped_table_sweep_nothing() {
+    check(
+        "LOAD DATA LOCAL INFILE 'f' IGNORE INTO TABLE elsewhere.t FIELDS TERMINATED BY ','",
+        "harmless",
+    );
+    check("LOAD DATA CONCURRENT INFILE 'f' INTO TABLE nowhere (id)", "harmless");
+}
+
+#[test]
 fn stored_keys_are_decoded_free_of_the_session() {
     check_preselected(
         "DELETE FROM stamps WHERE day > '2020-01-01'",

@@ -30,7 +30,8 @@ pub enum Statement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     Call,
-    Load,
+    /// The table, where it is a LOAD DATA whose table was found.
+    Load(Option<Name>),
     Prepared,
     Compound,
     Xa,

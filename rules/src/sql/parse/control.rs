@@ -147,6 +147,23 @@ pub(super) fn ddl(cursor: &mut Cursor<'_>, first: &str) -> Statement {
     Statement::Ddl { tables }
 }
 
+/// The table of a LOAD DATA.
+pub(super) fn loaded(cursor: &mut Cursor<'_>) -> Option<Name> {
+    cursor.at = 1;
+    if !cursor.eat("DATA") {
+        return None;
+    }
+    cursor.eat_any(&["LOW_PRIORITY", "CONCURRENT"]);
+    cursor.eat("LOCAL");
+    if !cursor.eat("INFILE") {
+        return None;
+    }
+    // The file's name.
+    cursor.at += 1;
+    cursor.eat_any(&["REPLACE", "IGNORE"]);
+    if cursor.eat("INTO") && cursor.eat("TABLE") { cursor.name().ok() } else { None }
+}
+
 /// Every identifier, qualified where it is: a superset of the tables that the statement names.
 fn names_anywhere(cursor: &mut Cursor<'_>, tables: &mut Vec<Name>) {
     cursor.at = 1;

@@ -43,7 +43,7 @@ fn statement(cursor: &mut Cursor<'_>, first: &str, digested: &Digested) -> Parse
         "USE" => Statement::Use(cursor.identifier()?),
         "CALL" => Statement::Opaque(Cause::Call),
         "LOAD" if cursor.is(1, "INDEX") => Statement::Ddl { tables: Vec::new() },
-        "LOAD" | "IMPORT" => Statement::Opaque(Cause::Load),
+        "LOAD" | "IMPORT" => Statement::Opaque(Cause::Load(control::loaded(cursor))),
         "EXECUTE" => Statement::Opaque(Cause::Prepared),
         "XA" => Statement::Opaque(Cause::Xa),
         "DROP" if cursor.is(1, "PREPARE") => Statement::Harmless,
