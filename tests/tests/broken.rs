@@ -5,6 +5,7 @@
 //! Two sidecars serve one database, because conditions only matter between several writers. Both pause
 //! at random before they write, broken or not, so that races are likely. The changes are few forms on few
 //! rows: statements that Segue cannot follow would be swept, and sweeps mend what a fault broke.
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,7 @@
 //! The oracle against an embedded engine that is filled by hand: it agrees with a true copy, and
 //! finds what was taken away, added and changed.
 //! Never here: Segue's own mirroring.
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Several sidecars on one database, and changes that none of them saw.
 //! Never here: broken sidecars (see `broken`), kills (see `chaos`).
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};

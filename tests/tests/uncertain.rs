@@ -1,6 +1,7 @@
 //! Commits whose end nobody told Segue: it was killed, or the client left, while MySQL still worked on
 //! the statement. What MySQL commits later must reach DynamoDB all the same.
 //! Never here: kills under load (see `chaos`).
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The workload against a server without Segue in between: most statements succeed, every error is
 //! an expected one, lost connections are taken up again.
 //! Never here: DynamoDB.
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
 
 use std::time::Duration;
 
