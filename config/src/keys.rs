@@ -238,7 +238,8 @@ pub const KEYS: &[Key] = &[
         "level",
         Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
         Default("info"),
-        "Least severe level that is logged. The variable `RUST_LOG` refines it by module.",
+        "Least severe level that is logged. The variable `RUST_LOG` refines it by module. Libraries below \
+         `info` are never logged: some print items.",
     ),
 ];
 

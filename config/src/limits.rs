@@ -78,6 +78,18 @@ pub const REFRESH_WRITES_CONCURRENT: usize = 16;
 /// Lost races (failed conditions) of one refresh before it backs off.
 pub const REFRESH_CONFLICTS_MAX: usize = 16;
 
+/// First and longest pause between two looks at MySQL's connections while commits of unknown end wait.
+pub const UNCERTAIN_POLL_MIN: Duration = Duration::from_millis(50);
+pub const UNCERTAIN_POLL_MAX: Duration = Duration::from_secs(2);
+
+/// Wait before the second refresh after a commit of unknown end where MySQL's connections cannot be
+/// seen. Above `innodb_lock_wait_timeout`'s default of 50 s: most statements have ended by then.
+pub const UNCERTAIN_GRACE: Duration = Duration::from_secs(60);
+
+/// Longest wait for the end of a connection after a commit of unknown end: a statement may run for
+/// hours, but nothing may be owed for ever.
+pub const UNCERTAIN_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// First and longest wait in milliseconds before a refresh that met a passing fault is tried again.
 pub const REFRESH_RETRY_MS_MIN: u64 = 50;
 pub const REFRESH_RETRY_MS_MAX: u64 = 5_000;
@@ -156,6 +168,10 @@ pub const LONG_DATA_BYTES_MAX: usize = 1024 * 1024;
 
 /// Plans kept for all sessions together.
 pub const PLAN_CACHE_ENTRIES_MAX: usize = 10_000;
+
+/// Bytes of a statement's text beyond which its plan is not kept: INSERTs of many rows have ever new
+/// texts, and a full cache must stay below some 100 MiB.
+pub const PLAN_CACHE_TEXT_BYTES_MAX: usize = 8 * 1024;
 
 /// Milliseconds to wait after `accept` failed (no file descriptors left) before trying again.
 pub const ACCEPT_RETRY_MILLIS: u64 = 100;

@@ -3,5 +3,6 @@
 
 pub mod harness;
 pub mod recorder;
+pub mod scene;
 pub mod stage;
 pub mod workload;

@@ -1,17 +1,17 @@
 //! The oracle against an embedded engine that is filled by hand: it agrees with a true copy, and
 //! finds what was taken away, added and changed.
-//! Never here: Segue's own mirroring. Set SEGUE_TEST_MYSQL_URL to a server's URL to run it.
+//! Never here: Segue's own mirroring.
 
 use std::sync::Arc;
 
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable as _;
 use segue::dynamo::{Billing, Expect, Store, plan};
 use segue::mysql::control::Control;
 use segue::telemetry::Metrics;
 use segue_config::settings::{Dynamodb, Endpoint};
 use segue_rules::entity::Ruleset;
 use segue_rules::value::Attribute;
+use segue_tests::harness::Server;
+use segue_tests::on_each_server;
 use segue_tests::workload::oracle::{self, Mismatch, Target};
 use segue_tests::workload::{self, CONTRACT_A, CONTRACT_B, Plan};
 
@@ -71,18 +71,9 @@ async fn check(ruleset: &Ruleset, control: &Control) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_oracle_agrees_with_a_true_copy_and_finds_every_change() -> anyhow::Result<()> {
-    let Ok(server) = std::env::var("SEGUE_TEST_MYSQL_URL") else {
-        println!("skipped: SEGUE_TEST_MYSQL_URL is not set");
-        return Ok(());
-    };
-    let database = "segue_workload_oracle";
-    let mut connection = Conn::from_url(&server).await?;
-    connection.query_drop(format!("DROP DATABASE IF EXISTS {database}")).await?;
-    connection.query_drop(format!("CREATE DATABASE {database}")).await?;
-    connection.disconnect().await?;
-    let url = format!("{}/{database}", server.trim_end_matches('/'));
+async fn agrees_and_finds_every_change(server: &Server) -> anyhow::Result<()> {
+    let database = server.database("oracle", "").await?;
+    let url = database.url;
     let number = |name: &str, otherwise: u64| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
     };
@@ -93,8 +84,13 @@ async fn the_oracle_agrees_with_a_true_copy_and_finds_every_change() -> anyhow::
     workload::run(plan).await?.check()?;
     let control = Control::connect(&url, 4).await?;
     for contract in [CONTRACT_A, CONTRACT_B] {
-        let catalog = control.catalog(database).await?;
+        let catalog = control.catalog(&database.name).await?;
         check(&oracle::compile(contract, catalog)?, &control).await?;
     }
     Ok(())
 }
+
+on_each_server!(
+    the_oracle_agrees_with_a_true_copy_and_finds_every_change,
+    |server: &'static Server| async move { agrees_and_finds_every_change(server).await.unwrap() }
+);

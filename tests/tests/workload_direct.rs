@@ -1,37 +1,24 @@
 //! The workload against a server without Segue in between: most statements succeed, every error is
 //! an expected one, lost connections are taken up again.
-//! Never here: DynamoDB. Set SEGUE_TEST_MYSQL_URL to a server's URL (without database) to run it.
+//! Never here: DynamoDB.
 
 use std::time::Duration;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
+use segue_tests::harness::Server;
+use segue_tests::on_each_server;
 use segue_tests::workload::{self, LostConnection, Plan};
 
 /// Least part of the statements that succeeds; below, the generator makes little sense.
 const SUCCEEDED_MIN: f64 = 0.8;
 
-/// URL of an empty database on the server, or `None` where the test is skipped.
-async fn empty_database(name: &str) -> anyhow::Result<Option<String>> {
-    let Ok(server) = std::env::var("SEGUE_TEST_MYSQL_URL") else {
-        println!("skipped: SEGUE_TEST_MYSQL_URL is not set");
-        return Ok(None);
-    };
-    let server = server.trim_end_matches('/').to_owned();
-    let mut connection = Conn::from_url(&server).await?;
-    connection.query_drop(format!("DROP DATABASE IF EXISTS {name}")).await?;
-    connection.query_drop(format!("CREATE DATABASE {name}")).await?;
-    connection.disconnect().await?;
-    Ok(Some(format!("{server}/{name}")))
-}
-
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn most_statements_succeed_and_all_errors_are_expected() -> anyhow::Result<()> {
-    let Some(url) = empty_database("segue_workload").await? else { return Ok(()) };
+async fn most_statements_succeed(server: &Server) -> anyhow::Result<()> {
+    let url = server.database("direct", "").await?.url;
     let seed = number("SEGUE_TEST_SEED", 1);
     let rows = workload::prepare(&url, seed).await?;
     println!("{rows} rows to begin with");
@@ -78,9 +65,8 @@ async fn kill_connections(url: &str, times: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_connections_are_taken_up_again() -> anyhow::Result<()> {
-    let Some(url) = empty_database("segue_workload_lost").await? else { return Ok(()) };
+async fn lost_connections(server: &Server) -> anyhow::Result<()> {
+    let url = server.database("direct_lost", "").await?.url;
     workload::prepare(&url, 11).await?;
     let mut plan = Plan::new(11, &url);
     plan.transactions = 120;
@@ -95,3 +81,12 @@ async fn lost_connections_are_taken_up_again() -> anyhow::Result<()> {
     anyhow::ensure!(report.lost_connections > 0, "connections were killed");
     Ok(())
 }
+
+on_each_server!(
+    most_statements_succeed_and_all_errors_are_expected,
+    |server: &'static Server| async move { most_statements_succeed(server).await.unwrap() }
+);
+
+on_each_server!(lost_connections_are_taken_up_again, |server: &'static Server| async move {
+    lost_connections(server).await.unwrap();
+});

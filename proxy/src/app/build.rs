@@ -17,8 +17,10 @@ use crate::console::Token;
 use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
 use crate::dynamo::{self, Store, StoreError};
 use crate::journal::{Durability, Journal, JournalOptions, Recovery};
-use crate::mirror::{Mirror, MirrorFaults, MirrorParts, MirrorSettings};
-use crate::mysql::control::{Control, MissingGrant, ServerFacts};
+use crate::mirror::{
+    Mirror, MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource,
+};
+use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
 use crate::telemetry::Metrics;
 
 /// Reads `segue.toml` and the environment.
@@ -34,6 +36,13 @@ pub fn load_settings(path: &Path) -> Result<Settings, Fault> {
 /// The control account's pool, with one connection tried.
 pub async fn control_pool(settings: &Settings) -> Result<Control, Fault> {
     Ok(Control::connect(&settings.mysql.control_url, limits::CONTROL_CONNECTIONS_MAX).await?)
+}
+
+/// The same for a mirror that may be broken on purpose.
+pub async fn control_pool_for(settings: &Settings, faults: MirrorFaults) -> Result<Control, Fault> {
+    let reads = if faults.read_uncommitted { Reads::Uncommitted } else { Reads::Committed };
+    let (url, most) = (&settings.mysql.control_url, limits::CONTROL_CONNECTIONS_MAX);
+    Ok(Control::connect_reading(url, most, reads).await?)
 }
 
 /// Contract x schema, compiled. Warnings stay in the ruleset.
@@ -139,29 +148,25 @@ pub async fn journal(
     Ok(Journal::open(&settings.path, options, metrics.clone()).await?)
 }
 
+/// The ruleset that is live whenever the mirror asks.
+pub fn rulesets(live: &Arc<Live>) -> RulesetSource {
+    let live = live.clone();
+    Arc::new(move || live.current().ruleset.clone())
+}
+
+/// Whether a table's rows are mirrored whenever the mirror asks.
+pub fn served(live: &Arc<Live>) -> ServedSource {
+    let live = live.clone();
+    Arc::new(move |table| live.current().phases.of(table).mirrors())
+}
+
+pub fn mirror_settings(settings: &Settings) -> MirrorSettings {
+    MirrorSettings { writes_concurrent: settings.mirror_workers, ..MirrorSettings::default() }
+}
+
 /// The mirror, with what the journal still owes taken up.
-pub async fn mirror(
-    settings: &Settings,
-    (control, store, journal): (&Control, &Store, &Journal),
-    recovery: Recovery,
-    live: &Arc<Live>,
-    metrics: &Arc<Metrics>,
-) -> Mirror {
-    let rulesets = live.clone();
-    let (mirror, recovered) = Mirror::start(MirrorParts {
-        control: control.clone(),
-        store: store.clone(),
-        journal: journal.clone(),
-        recovery,
-        metrics: metrics.clone(),
-        rulesets: Arc::new(move || rulesets.current().ruleset.clone()),
-        settings: MirrorSettings {
-            writes_concurrent: settings.mirror_workers,
-            ..MirrorSettings::default()
-        },
-        faults: MirrorFaults::default(),
-    })
-    .await;
+pub async fn mirror(parts: MirrorParts) -> Mirror {
+    let (mirror, recovered) = Mirror::start(parts).await;
     if recovered.entries > 0 || recovered.damaged {
         tracing::info!(
             transactions = recovered.transactions,

@@ -29,6 +29,7 @@ use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
 use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
+use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::mysql::upstream::Upstream;
@@ -49,6 +50,13 @@ pub struct Running {
     parts: stop::Parts,
 }
 
+/// What no settings file can ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AppOptions {
+    /// For tests that show that they would notice a broken sidecar.
+    pub mirror_faults: MirrorFaults,
+}
+
 /// The two sockets, bound before anything else: a port in use is found at once.
 struct Sockets {
     mysql: (TcpListener, SocketAddr),
@@ -67,17 +75,22 @@ struct Connected {
 
 /// Starts a sidecar. Returns once it serves; every fault of the start is one [`StartError`].
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    start_with(settings, AppOptions::default()).await
+}
+
+/// As [`start`], perhaps broken on purpose.
+pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Running, StartError> {
     let tls = session::tls::acceptor(&settings.tls)?;
     let sockets = Sockets {
         mysql: build::listen(settings.listen.mysql, "[listen] mysql").await?,
         admin: build::listen(settings.listen.admin, "[listen] admin").await?,
     };
-    let connected = connect(&settings).await?;
+    let connected = connect(&settings, options).await?;
     let token = build::token(&settings)?;
     let settings = Arc::new(settings);
     let (mysql_addr, admin_addr) = (sockets.mysql.1, sockets.admin.1);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), sockets, connected, tls, token.clone()).await?;
+    let parts = run(settings.clone(), options, sockets, connected, tls, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -89,9 +102,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 }
 
 /// Everything that can be wrong with the outside is found here, before any task runs.
-async fn connect(settings: &Settings) -> Result<Connected, StartError> {
+async fn connect(settings: &Settings, options: AppOptions) -> Result<Connected, StartError> {
     let metrics = Arc::new(Metrics::new());
-    let control = within("MySQL", build::control_pool(settings)).await?;
+    let control = within("MySQL", build::control_pool_for(settings, options.mirror_faults)).await?;
     build::same_server(settings, &control).await?;
     let ruleset = build::ruleset(settings, &control).await?;
     build::grants(settings, &control, &ruleset).await?;
@@ -110,6 +123,7 @@ async fn connect(settings: &Settings) -> Result<Connected, StartError> {
 /// Starts every task.
 async fn run(
     settings: Arc<Settings>,
+    options: AppOptions,
     sockets: Sockets,
     connected: Connected,
     tls: TlsAcceptor,
@@ -118,8 +132,18 @@ async fn run(
     let Connected { control, store, journal, recovery, live, metrics } = connected;
     let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
     let (stop_sessions, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-    let mirror =
-        build::mirror(&settings, (&control, &store, &journal), recovery, &live, &metrics).await;
+    let parts = MirrorParts {
+        control: control.clone(),
+        store: store.clone(),
+        journal: journal.clone(),
+        recovery,
+        metrics: metrics.clone(),
+        rulesets: build::rulesets(&live),
+        served: build::served(&live),
+        settings: build::mirror_settings(&settings),
+        faults: options.mirror_faults,
+    };
+    let mirror = build::mirror(parts).await;
     // Sweeps that must not start before older transactions ended carry a barrier of their own.
     tracker.spawn(Sweeper::without_barrier(mirror.clone()).run());
     let phases =

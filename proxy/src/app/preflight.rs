@@ -154,6 +154,18 @@ async fn grants(
                 format!("the control account lacks {}: {}", grant.privilege, grant.why),
             )
         })),
+        Err(failed) => return findings.push(of_fault(Area::Grants, failed.into())),
+    }
+    match control.process_grant_missing().await {
+        Ok(missing) => findings.extend(missing.map(|grant| CheckFinding {
+            severity: Severity::Warning,
+            hint: format!("run `{}`", grant.statement),
+            ..error(
+                Area::Grants,
+                grant.table,
+                format!("the control account lacks {}: {}", grant.privilege, grant.why),
+            )
+        })),
         Err(failed) => findings.push(of_fault(Area::Grants, failed.into())),
     }
 }

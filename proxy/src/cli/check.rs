@@ -54,7 +54,8 @@ fn exit(findings: &[CheckFinding]) -> Exit {
     if findings.iter().any(|finding| finding.unreachable) {
         Exit::Unreachable
     } else if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        Exit::Differences
+        // Each of them keeps `segue serve` from starting or an item from being written.
+        Exit::BadConfiguration
     } else {
         Exit::Done
     }
@@ -66,7 +67,7 @@ mod tests {
     use crate::app::preflight::Area;
 
     #[test]
-    fn warnings_alone_exit_0_errors_1_and_silence_3() {
+    fn warnings_alone_exit_0_errors_2_and_silence_3() {
         let mut finding = CheckFinding {
             area: Area::Contract,
             severity: Severity::Warning,
@@ -79,7 +80,7 @@ mod tests {
         assert_eq!(exit(&[]), Exit::Done);
         assert_eq!(exit(std::slice::from_ref(&finding)), Exit::Done);
         finding.severity = Severity::Error;
-        assert_eq!(exit(std::slice::from_ref(&finding)), Exit::Differences);
+        assert_eq!(exit(std::slice::from_ref(&finding)), Exit::BadConfiguration);
         finding.unreachable = true;
         assert_eq!(exit(&[finding]), Exit::Unreachable);
     }

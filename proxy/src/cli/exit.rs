@@ -9,7 +9,7 @@ use crate::app::FaultKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done,
-    /// Differences or faults were found, or a change was refused.
+    /// Differences were found, or a change was refused.
     Differences,
     BadConfiguration,
     Unreachable,

@@ -23,8 +23,8 @@ pub use exit::Exit;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  differences or faults found, or a change was refused
-  2  bad usage, settings, contract, grants, port or file
+  1  differences were found, or a change was refused
+  2  bad usage, settings, contract, grants, tables, port or file; every error of `segue check`
   3  MySQL, DynamoDB or the running sidecar was unreachable";
 
 /// A sidecar that speaks MySQL and keeps DynamoDB in step.

@@ -94,7 +94,7 @@ fn names_loopback(authority: &Authority) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn authorized(headers: &HeaderMap, console: &Console) -> Result<(), Fault> {
+pub(super) fn authorized(headers: &HeaderMap, console: &Console) -> Result<(), Fault> {
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use segue_config::limits::HTTP_BODY_BYTES_MAX;
@@ -123,8 +123,19 @@ async fn set_phase(State(console): Shared, body: Body) -> Result<Json<Value>, Fa
     })))
 }
 
-async fn owed(State(console): Shared) -> Json<Value> {
-    Json(console.operations.owed())
+/// What is shown in place of row values to a request without the token.
+const HIDDEN: &str = "(hidden: needs the token)";
+
+async fn owed(State(console): Shared, headers: HeaderMap) -> Json<Value> {
+    let mut report = console.operations.owed();
+    if guard::authorized(&headers, &console).is_err() {
+        for parked in report["parked"].as_array_mut().into_iter().flatten() {
+            // Both name the row by its values.
+            parked["key"] = HIDDEN.into();
+            parked["reason"] = HIDDEN.into();
+        }
+    }
+    Json(report)
 }
 
 async fn sweeps(State(console): Shared) -> Json<Value> {

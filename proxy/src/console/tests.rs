@@ -31,7 +31,7 @@ impl Operations for Recorded {
         })
     }
     fn owed(&self) -> Value {
-        json!([])
+        json!({"parked_total": 1, "parked": [{"key": "[S(\"a@b\")]", "reason": "a@b again"}]})
     }
     fn sweep(&self, tables: Vec<TableName>) -> BoxFuture<'_, ()> {
         self.0.lock().extend(tables);
@@ -107,6 +107,15 @@ async fn reading_on_loopback_needs_no_token_and_writing_does() {
     assert_eq!(served.ask("PUT", "/api/phases", wrong, change).await.0, 401);
     assert_eq!(served.ask("PUT", "/api/phases", TOKEN, change).await.0, 200);
     assert_eq!(served.console.live.current().phases.of("users"), Phase::DualWrite);
+}
+
+#[tokio::test]
+async fn values_of_parked_rows_are_shown_only_with_the_token() {
+    let served = served("127.0.0.1:0").await;
+    let (status, body) = served.ask("GET", "/api/owed", "", "").await;
+    assert_eq!(status, 200);
+    assert!(!body.contains("a@b") && body.contains("\"parked_total\":1"), "{body}");
+    assert!(served.ask("GET", "/api/owed", TOKEN, "").await.1.contains("a@b"));
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ impl PhaseControl {
         for table in live.ruleset.sources.keys() {
             let number = live.phases.of(table) as i64 + 1;
             self.metrics.phase.with_label_values(&[&**table]).set(number);
+            self.metrics.show_table(table);
         }
     }
 }

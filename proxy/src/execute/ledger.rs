@@ -11,7 +11,13 @@ use crate::mirror::{Mirror, Owed};
 
 /// Takes dirty entries before a commit is forwarded. See [`Mirror`].
 pub trait Ledger: Send + Sync {
-    fn owe(&self, ruleset: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> BoxFuture<'_, Box<dyn Debt>>;
+    /// `connection`: MySQL's number of the connection that will commit.
+    fn owe(
+        &self,
+        ruleset: Arc<Ruleset>,
+        entries: Vec<DirtyEntry>,
+        connection: u32,
+    ) -> BoxFuture<'_, Box<dyn Debt>>;
     fn auto_increment_watermark<'a>(
         &'a self,
         ruleset: &'a Arc<Ruleset>,
@@ -20,16 +26,22 @@ pub trait Ledger: Send + Sync {
     fn raise_watermark(&self, table: &str, value: u64);
 }
 
-/// Entries that wait for MySQL's answer. Dropping it counts as committed.
+/// Entries that wait for MySQL's answer. Dropping it means that no answer came: MySQL may commit yet.
 pub trait Debt: Send + Sync {
     fn committed(self: Box<Self>, narrowed: Option<Vec<Dirty>>);
     fn rolled_back(self: Box<Self>);
 }
 
 impl Ledger for Mirror {
-    fn owe(&self, ruleset: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> BoxFuture<'_, Box<dyn Debt>> {
+    fn owe(
+        &self,
+        ruleset: Arc<Ruleset>,
+        entries: Vec<DirtyEntry>,
+        connection: u32,
+    ) -> BoxFuture<'_, Box<dyn Debt>> {
         Box::pin(async move {
-            let debt: Box<dyn Debt> = Box::new(Mirror::owe(self, ruleset, entries).await);
+            let debt: Box<dyn Debt> =
+                Box::new(Mirror::owe(self, ruleset, entries, Some(connection)).await);
             debt
         })
     }

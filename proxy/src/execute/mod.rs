@@ -6,6 +6,8 @@
 //! - `FOUND_ROWS()`, `@@warning_count`, `@@error_count` and `GET DIAGNOSTICS` straight after one see
 //!   Segue's COMMIT, and so does `ROW_COUNT()` within a larger statement or a prepared one.
 //!   `SHOW WARNINGS` and `SELECT ROW_COUNT()` are answered for the statement itself.
+//! - They run at REPEATABLE READ where a predicate chooses their rows, whatever the session's level: gap
+//!   locks keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
 pub mod command;
@@ -37,7 +39,7 @@ use self::ledger::{Debt, Ledger};
 use self::planner::{PlanCache, Scope};
 use self::prepared::PreparedStatements;
 use self::rewrite::Part;
-use self::state::{SETTINGS_QUERY, SessionState};
+use self::state::{SessionState, settings_query};
 use crate::telemetry::Metrics;
 use crate::wire::capability::Capabilities;
 use crate::wire::channel::Channel;
@@ -147,7 +149,7 @@ impl Connection {
         self.prepared.clear();
         self.tables_locked = false;
         self.forget_questions();
-        self.state.settings = None;
+        self.state.reset();
     }
 
     /// What was kept of a wrapped statement for questions about it is out of date.
@@ -179,8 +181,7 @@ impl Connection {
 
     fn note(&mut self, seen: Seen) {
         if let Some(status) = seen.status {
-            self.state.status = status;
-            self.state.status_is_stale = false;
+            self.state.take_status(status);
         }
         self.state.status_is_stale |= seen.error.is_some();
     }
@@ -195,12 +196,13 @@ impl Connection {
 
     /// Asks the server for settings that text depends on, if they are not known. Only called where the
     /// application's next statement overwrites the diagnostics anyway.
-    async fn learn_settings(&mut self) -> Result<(), SessionError> {
+    async fn learn_settings(&mut self, scope: &Scope) -> Result<(), SessionError> {
         if self.state.settings.is_some() {
             return Ok(());
         }
         let capabilities = self.capabilities;
-        let answer = self.legs().own(SETTINGS_QUERY, capabilities).await?;
+        let query = settings_query(scope.ruleset.catalog.server);
+        let answer = self.legs().own(&query, capabilities).await?;
         self.note(answer.seen);
         if let Some(row) = answer.rows.first() {
             self.state.learn(row);
@@ -226,7 +228,7 @@ impl Connection {
         if entries.is_empty() {
             return None;
         }
-        Some(ledger.owe(scope.ruleset.clone(), entries).await)
+        Some(ledger.owe(scope.ruleset.clone(), entries, self.state.connection).await)
     }
 
     fn count(&self, table: &str, outcome: &str) {

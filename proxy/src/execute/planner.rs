@@ -69,6 +69,9 @@ impl PlanCache {
         }
         let planned = plan(&scope.ruleset, digested, schema, sql_mode);
         let made = route(&scope.ruleset, &scope.phases, &planned);
+        if digested.text.len() > limits::PLAN_CACHE_TEXT_BYTES_MAX {
+            return made;
+        }
         // Starting anew is rare, and simpler than knowing which plan was used last: an application has far
         // fewer digests than the cache has places.
         if self.plans.len() >= limits::PLAN_CACHE_ENTRIES_MAX {

@@ -64,8 +64,9 @@ impl Connection {
             several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
                 let sweep = sweep_of_all(several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
-                    .await
-                    .map(|_| ())
+                    .await?;
+                self.state.unread();
+                Ok(())
             }
             several => {
                 let reply = Reply { split: true, ..Reply::whole(&command.frames) };
@@ -97,7 +98,7 @@ impl Connection {
             if known || guess_is_enough {
                 return Ok((facts, statements, routes));
             }
-            self.learn_settings().await?;
+            self.learn_settings(scope).await?;
             if self.state.settings.is_none() {
                 return Ok((facts, statements, routes));
             }
@@ -159,7 +160,7 @@ impl Connection {
         if known.is_none() {
             // Prepared before anything was captured: the session's settings now are the best there is, and
             // names may well be those of the mapped schema.
-            self.learn_settings().await?;
+            self.learn_settings(scope).await?;
         }
         let mut facts = self.facts();
         if let Some((sql_mode, charset)) = known {
@@ -189,8 +190,8 @@ impl Connection {
         &mut self,
         scope: Option<&Scope>,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if scope.is_some() {
-            self.learn_settings().await?;
+        if let Some(scope) = scope {
+            self.learn_settings(scope).await?;
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))
     }
@@ -205,7 +206,9 @@ impl Connection {
         self.forget_questions();
         let tables = scope.tables.iter().cloned().collect();
         let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless: true };
-        self.opaque_command(scope, sweep, command).await
+        self.opaque_command(scope, sweep, command).await?;
+        self.state.unread();
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::wire::WireError;
 use crate::wire::capability::Capabilities;
 use crate::wire::channel::payload_of;
 use crate::wire::command::AnswerShape;
-use crate::wire::frame::{FrameWalker, HEADER_BYTES, PacketHead, put_packet};
+use crate::wire::frame::{FrameWalker, HEAD_BYTES_MAX, HEADER_BYTES, PacketHead, put_packet};
 use crate::wire::query;
 use crate::wire::response::{EOF, ERR, OkPacket};
 use crate::wire::rows::{TextRow, parse_text_row};
@@ -65,7 +65,7 @@ impl Legs<'_> {
             let is_row = scanner.expects_row();
             let statuses = scanner.seen.statuses;
             let head = PacketHead {
-                head: &payload[..payload.len().min(32)],
+                head: &payload[..payload.len().min(HEAD_BYTES_MAX)],
                 length: payload.len() as u64,
                 sequence: packet.sequence,
             };

@@ -1,14 +1,27 @@
 //! What Segue knows of a session's state on the server, and how statements change it.
 //! Never here: asking the server.
 
+use segue_rules::catalog::ServerKind;
 use segue_rules::plan::{SessionChange, SqlMode};
 
 use crate::wire::rows::TextRow;
 use crate::wire::status::{AUTOCOMMIT, IN_TRANS, IN_TRANS_READONLY, StatusFlags};
 
 /// Asks for [`Settings`] and the current database, in this order.
-pub const SETTINGS_QUERY: &str =
-    "SELECT @@sql_mode, @@auto_increment_increment, @@character_set_client, DATABASE()";
+pub fn settings_query(server: ServerKind) -> String {
+    // MariaDB knows `transaction_isolation` since 11.1; MySQL has dropped `tx_isolation`.
+    let isolation = match server {
+        ServerKind::MySql => "transaction_isolation",
+        ServerKind::MariaDb => "tx_isolation",
+    };
+    format!(
+        "SELECT @@sql_mode, @@auto_increment_increment, @@character_set_client, DATABASE(), \
+         @@{isolation}"
+    )
+}
+
+/// Levels at which InnoDB locks gaps, so that no row comes between those that a statement locked.
+const LEVELS_WITH_GAP_LOCKS: [&str; 2] = ["REPEATABLE-READ", "SERIALIZABLE"];
 
 /// Settings on which reading a statement's text depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +29,8 @@ pub struct Settings {
     pub sql_mode: SqlMode,
     pub increment: u64,
     pub charset: String,
+    /// The session's isolation level locks gaps.
+    pub gap_locks: bool,
 }
 
 /// State of one session on the server.
@@ -30,6 +45,13 @@ pub struct SessionState {
     pub schema_is_stale: bool,
     /// `None`: not asked yet, or changed in a way not understood.
     pub settings: Option<Settings>,
+    /// MySQL's number of the connection, from its greeting.
+    pub connection: u32,
+    /// The transaction that is open, or else the next, may have another isolation level than the
+    /// session.
+    isolation_is_uncertain: bool,
+    /// A temporary table may hide a mapped one: its numbers say nothing about the mapped table's.
+    pub may_hide_tables: bool,
 }
 
 impl SessionState {
@@ -40,11 +62,48 @@ impl SessionState {
             schema,
             schema_is_stale: false,
             settings: None,
+            connection: 0,
+            isolation_is_uncertain: false,
+            may_hide_tables: false,
         }
+    }
+
+    /// The same on this connection of the server's.
+    pub fn of(self, connection: u32) -> Self {
+        SessionState { connection, ..self }
     }
 
     pub fn in_transaction(&self) -> bool {
         self.status & IN_TRANS != 0
+    }
+
+    /// Takes the flags of an OK or EOF packet.
+    pub fn take_status(&mut self, status: StatusFlags) {
+        let was_open = self.in_transaction();
+        self.status = status;
+        self.status_is_stale = false;
+        if was_open && !self.in_transaction() {
+            // What held for one transaction is used up.
+            self.isolation_is_uncertain = false;
+        }
+    }
+
+    /// Other sessions cannot bring rows that match a predicate whose rows this transaction has locked.
+    pub fn locks_gaps(&self) -> bool {
+        !self.isolation_is_uncertain && self.settings.as_ref().is_some_and(|s| s.gap_locks)
+    }
+
+    /// The session was reset on the server.
+    pub fn reset(&mut self) {
+        self.settings = None;
+        self.isolation_is_uncertain = false;
+        self.may_hide_tables = false;
+    }
+
+    /// A statement may have changed settings, those of the next transaction too.
+    pub fn forget_settings(&mut self) {
+        self.settings = None;
+        self.isolation_is_uncertain = true;
     }
 
     /// A statement that comes now commits by itself.
@@ -65,6 +124,7 @@ impl SessionState {
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),
             charset,
+            gap_locks: text(4).is_some_and(|level| LEVELS_WITH_GAP_LOCKS.contains(&level.as_str())),
         });
         self.schema = text(3);
         self.schema_is_stale = false;
@@ -72,7 +132,8 @@ impl SessionState {
 
     /// Statements go by unread.
     pub fn unread(&mut self) {
-        self.settings = None;
+        self.forget_settings();
+        self.may_hide_tables = true;
         self.schema_is_stale = true;
     }
 
@@ -104,6 +165,7 @@ impl SessionState {
                 }
             }
             SessionChange::Unknown => self.settings = None,
+            SessionChange::Isolation => self.forget_settings(),
             SessionChange::Many(changes) => changes.iter().for_each(|change| self.apply(change)),
         }
     }
@@ -115,5 +177,53 @@ pub fn has_unknown(change: &SessionChange) -> bool {
         SessionChange::Unknown => true,
         SessionChange::Many(changes) => changes.iter().any(has_unknown),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(level: &str) -> SessionState {
+        let mut state = SessionState::new(AUTOCOMMIT, None);
+        learn(&mut state, level);
+        state
+    }
+
+    fn learn(state: &mut SessionState, level: &str) {
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        state.learn(&vec![text(""), text("1"), text("utf8mb4"), None, text(level)]);
+    }
+
+    #[test]
+    fn gaps_are_locked_from_repeatable_read_on() {
+        assert!(state("REPEATABLE-READ").locks_gaps());
+        assert!(state("SERIALIZABLE").locks_gaps());
+        assert!(!state("READ-COMMITTED").locks_gaps());
+        assert!(!state("READ-UNCOMMITTED").locks_gaps());
+        assert!(!SessionState::new(AUTOCOMMIT, None).locks_gaps());
+    }
+
+    #[test]
+    fn a_changed_level_is_uncertain_until_a_transaction_has_ended() {
+        let mut state = state("REPEATABLE-READ");
+        state.apply(&SessionChange::Isolation);
+        learn(&mut state, "REPEATABLE-READ");
+        assert!(!state.locks_gaps(), "SET TRANSACTION is for the next transaction");
+        state.take_status(IN_TRANS | AUTOCOMMIT);
+        assert!(!state.locks_gaps());
+        state.take_status(AUTOCOMMIT);
+        assert!(state.locks_gaps());
+    }
+
+    #[test]
+    fn statements_that_went_by_unread_may_have_set_a_level() {
+        let mut state = state("REPEATABLE-READ");
+        state.unread();
+        learn(&mut state, "REPEATABLE-READ");
+        assert!(!state.locks_gaps());
+        state.reset();
+        learn(&mut state, "REPEATABLE-READ");
+        assert!(state.locks_gaps());
     }
 }

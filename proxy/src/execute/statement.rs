@@ -59,6 +59,9 @@ impl Connection {
                 };
                 if seen.error.is_none() {
                     self.state.apply(change);
+                } else {
+                    // A SET of several may have been carried out in part.
+                    self.state.forget_settings();
                 }
                 Ok(seen)
             }
@@ -73,11 +76,15 @@ impl Connection {
                 };
                 let seen = self.opaque(scope, sweep, unit.frames, reply).await?;
                 // The statement itself may have changed settings, through a routine for example.
-                self.state.settings = None;
+                self.state.forget_settings();
+                self.state.may_hide_tables = true;
                 self.definition_changed |= refusal.code == refusal_codes::DDL.code;
                 Ok(seen)
             }
             Route::ImplicitCommit => {
+                // CREATE TEMPORARY TABLE is one of them.
+                self.state.may_hide_tables |=
+                    unit.digested.first_word().eq_ignore_ascii_case("CREATE");
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
         }?;

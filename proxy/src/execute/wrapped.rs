@@ -19,6 +19,9 @@ use crate::wire::status::{AUTOCOMMIT, IN_TRANS, IN_TRANS_READONLY};
 /// Refusal code where no transaction could be begun.
 const NO_TRANSACTION: &str = "no-transaction";
 
+/// For the next transaction only. Below this level other sessions could bring rows between the preselect
+/// and the statement.
+const LOCK_GAPS: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 /// Refusal code of a failed write to a table without transactions.
 const PARTLY_DONE: &str = "partly-done";
 
@@ -35,12 +38,17 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
+        let mut proof_needed = !transactional(scope, plan);
+        if !bound.preselects.is_empty() && !self.state.locks_gaps() {
+            // Whatever level was set for the next transaction would have been used up here as well.
+            proof_needed |= self.run(LOCK_GAPS).await?.is_some();
+        }
         if self.run("BEGIN").await?.is_some() {
             return self.by_key(scope, plan, sweeps(plan, NO_TRANSACTION), unit, reply).await;
         }
         let generates = bound.from_answer.is_some();
-        let mut entries = match self.learn_keys(scope, plan, bound).await? {
-            Learnt::Entries(entries) => entries,
+        let (mut entries, found) = match self.learn_keys(scope, plan, bound).await? {
+            Learnt::Entries(entries, found) => (entries, found),
             Learnt::Refused(error) => {
                 self.run(ROLLBACK).await?;
                 self.row_count = Some(ROW_COUNT_OF_ERRORS);
@@ -58,21 +66,28 @@ impl Connection {
             self.warnings = warnings;
             self.row_count = Some(ROW_COUNT_OF_ERRORS);
             if !transactional(scope, plan) {
-                // What was changed before the error stays changed; dropping counts as committed.
-                drop(self.owe(scope, sweeps(plan, PARTLY_DONE)).await);
+                // What was changed before the error stays changed.
+                if let Some(debt) = self.owe(scope, sweeps(plan, PARTLY_DONE)).await {
+                    debt.committed(None);
+                }
             }
             self.deliver(&mut held, reply).await?;
             return Ok(seen);
         }
         entries.extend(self.after(scope, plan, unit, seen));
+        if proof_needed {
+            entries.extend(self.unproven(scope, plan, &found, seen));
+        }
         if generates && not_told(scope, plan, seen) {
             entries.extend(sweeps(plan, KEYS_NOT_TOLD));
         }
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;
         if let Some(error) = self.run(COMMIT).await? {
-            // Whether it committed is uncertain: dropping the debt counts as committed.
-            drop(debt);
+            // Whether it committed is uncertain, but if so it has.
+            if let Some(debt) = debt {
+                debt.committed(None);
+            }
             return self.refuse(&error, reply).await;
         }
         if let Some(debt) = debt {

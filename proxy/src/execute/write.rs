@@ -22,12 +22,18 @@ const TABLES_LOCKED: &str = "tables-locked";
 pub(super) const KEYS_NOT_TOLD: &str = "keys-not-told";
 
 /// Errors of a preselect that the statement itself would have met as well: interrupted, lock wait timeout,
-/// deadlock, lock refused by NOWAIT, connection killed.
-const ERRORS_OF_LOCKING: [u16; 5] = [1317, 1205, 1213, 3572, 1927];
+/// deadlock, row changed since the snapshot (MariaDB), lock refused by NOWAIT, connection killed.
+const ERRORS_OF_LOCKING: [u16; 6] = [1317, 1205, 1213, 1020, 3572, 1927];
+
+/// How many rows a capture's preselect found.
+pub(super) struct Found {
+    capture: usize,
+    rows: u64,
+}
 
 /// What a preselect came to.
 pub(super) enum Learnt {
-    Entries(Vec<DirtyEntry>),
+    Entries(Vec<DirtyEntry>, Vec<Found>),
     /// An ERR packet that is the answer to the application's statement.
     Refused(Vec<u8>),
 }
@@ -43,7 +49,7 @@ impl Connection {
         if !plan.captures.iter().any(|capture| scope.tables.contains(&capture.table)) {
             return self.exchange(unit.frames, reply).await;
         }
-        self.learn_settings().await?;
+        self.learn_settings(scope).await?;
         self.learn_status().await?;
         self.settle_late(scope).await;
         for capture in &plan.captures {
@@ -138,15 +144,19 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
+        let proof_needed = !self.state.locks_gaps() || !transactional(scope, plan);
         let generates = bound.from_answer.is_some();
         match self.learn_keys(scope, plan, bound).await? {
             Learnt::Refused(error) => self.refuse(&error, reply).await,
-            Learnt::Entries(entries) => {
+            Learnt::Entries(entries, found) => {
                 // Kept even if the statement fails: tables without transactions may have changed.
                 self.writes.extend(entries);
                 let seen = self.exchange(unit.frames, reply).await?;
                 let learnt = self.after(scope, plan, unit, seen);
                 self.writes.extend(learnt);
+                if proof_needed {
+                    self.writes.extend(self.unproven(scope, plan, &found, seen));
+                }
                 if generates && not_told(scope, plan, seen) {
                     self.writes.extend(Self::captured(scope, sweeps(plan, KEYS_NOT_TOLD)));
                 }
@@ -165,6 +175,7 @@ impl Connection {
     ) -> Result<Learnt, SessionError> {
         let capabilities = self.capabilities;
         let mut entries = bound.entries;
+        let mut found = Vec::new();
         for preselect in &bound.preselects {
             let Some(capture) = plan.captures.get(preselect.capture) else { continue };
             if !scope.tables.contains(&capture.table) {
@@ -184,9 +195,40 @@ impl Connection {
                 entries.push(sweep(&capture.table, refusal_codes::TOO_MANY_KEYS.code));
             } else {
                 entries.extend(plan.preselected(&scope.ruleset, preselect.capture, &answer.rows));
+                found.push(Found { capture: preselect.capture, rows: answer.rows.len() as u64 });
             }
         }
-        Ok(Learnt::Entries(Self::captured(scope, entries)))
+        Ok(Learnt::Entries(Self::captured(scope, entries), found))
+    }
+
+    /// Sweeps for preselects of which the answer does not prove that they found every row.
+    pub(super) fn unproven(
+        &self,
+        scope: &Scope,
+        plan: &WritePlan,
+        found: &[Found],
+        seen: Seen,
+    ) -> Vec<DirtyEntry> {
+        if seen.error.is_some() && transactional(scope, plan) {
+            return Vec::new();
+        }
+        let answer = self.answer(seen);
+        let entries = found
+            .iter()
+            .flat_map(|f| plan.unproven(&scope.ruleset, f.capture, f.rows, answer))
+            .collect();
+        Self::captured(scope, entries)
+    }
+
+    /// The numbers in a statement's answer.
+    fn answer(&self, seen: Seen) -> Option<Answer> {
+        let ok = seen.ok.filter(|_| seen.error.is_none())?;
+        Some(Answer {
+            affected_rows: ok.affected_rows,
+            insert_id: ok.insert_id,
+            increment: self.state.settings.as_ref().map_or(1, |s| s.increment),
+            matched: seen.matched,
+        })
     }
 
     /// Entries that the OK packet tells.
@@ -197,17 +239,13 @@ impl Connection {
         unit: Unit<'_>,
         seen: Seen,
     ) -> Vec<DirtyEntry> {
-        let Some(ok) = seen.ok.filter(|_| seen.error.is_none()) else { return Vec::new() };
-        let answer = Answer {
-            affected_rows: ok.affected_rows,
-            insert_id: ok.insert_id,
-            increment: self.state.settings.as_ref().map_or(1, |s| s.increment),
-        };
+        let Some(answer) = self.answer(seen) else { return Vec::new() };
         let entries = plan.after(&scope.ruleset, unit.values, answer);
         if let (Some(entry), Some(ledger), 1..) =
-            (entries.first(), &self.shared.ledger, ok.insert_id)
+            (entries.first(), &self.shared.ledger, answer.insert_id)
+            && !self.state.may_hide_tables
         {
-            ledger.raise_watermark(entry.dirty.table(), ok.insert_id);
+            ledger.raise_watermark(entry.dirty.table(), answer.insert_id);
         }
         Self::captured(scope, entries)
     }

@@ -2,8 +2,9 @@
 //! Never here: writing records.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::record::{Record, scan};
@@ -31,11 +32,16 @@ pub(super) struct Found {
     pub next_segment: u64,
 }
 
+/// Mode of the folder where it is made: nobody but the process's user reads it.
+const FOLDER_MODE: u32 = 0o700;
+
 /// Locks the folder against every other opening, of this process too. Released when dropped.
 pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
     let shown = folder.display().to_string();
     let io = |error: io::Error| JournalError::Io { path: shown.clone(), reason: error.to_string() };
-    std::fs::create_dir_all(folder).map_err(io)?;
+    // Records hold the key values of rows.
+    let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+    made.map_err(io)?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

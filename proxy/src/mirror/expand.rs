@@ -86,6 +86,10 @@ pub(crate) async fn expand(
             fan_out(&lookup, source, &keys, debt, &mut units).await?;
         }
     }
+    units.retain(|(_, unit)| match unit {
+        Unit::Refresh { target, .. } => (shared.served)(&target.table),
+        Unit::Sweep { .. } => true,
+    });
     Ok(units)
 }
 

@@ -28,6 +28,19 @@ impl Shared {
             }
             return None;
         }
+        let id = self.open(debt, record, |state, _| state.expanding += 1);
+        self.spawn_expansion(id);
+        Some(id)
+    }
+
+    /// Opens a debt in the books, its entries held until an expansion of it ends. `note`: what else
+    /// changes at the same moment.
+    pub(crate) fn open(
+        &self,
+        debt: Debt,
+        record: Option<RecordId>,
+        note: impl FnOnce(&mut State, DebtId),
+    ) -> DebtId {
         for dirty in &debt.entries {
             if let Dirty::Sweep { table, .. } = dirty {
                 watermark::forget(self, table);
@@ -36,34 +49,41 @@ impl Shared {
         let tables: Vec<_> = debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
         let id = {
             let mut state = self.state.lock();
-            state.expanding += 1;
-            state.ledger.open(Arc::new(debt), record, self.now())
+            let id = state.ledger.open(Arc::new(debt), record, self.now());
+            note(&mut state, id);
+            id
         };
         for table in &tables {
             self.metrics.seen.with_label_values(&[&**table]).inc();
             self.metrics.owed.with_label_values(&[&**table]).inc();
         }
+        id
+    }
+
+    /// Starts an expansion that has been counted in `State::expanding`.
+    pub(crate) fn spawn_expansion(self: &Arc<Self>, id: DebtId) {
         self.spawn(expand_debt(self.clone(), id));
-        Some(id)
     }
 
     /// Looks up the keys of every open debt again, under the ruleset that is live now.
     pub(crate) fn expand_all_again(self: &Arc<Self>) {
-        let ids = {
-            let mut state = self.state.lock();
-            let ids = state.ledger.open_debts();
-            for &id in &ids {
-                let entries = state.ledger.debt(id).map(|(_, entries)| entries).unwrap_or_default();
-                for entry in entries {
-                    state.ledger.add_work(entry);
-                }
-                state.expanding += 1;
-            }
-            ids
-        };
+        let ids = self.state.lock().ledger.open_debts();
         for id in ids {
-            self.spawn(expand_debt(self.clone(), id));
+            self.expand_again(id);
         }
+    }
+
+    /// Looks up the keys of one open debt once more than it takes to let go of its entries.
+    pub(crate) fn expand_again(self: &Arc<Self>, id: DebtId) {
+        {
+            let mut state = self.state.lock();
+            let Some((_, entries)) = state.ledger.debt(id) else { return };
+            for entry in entries {
+                state.ledger.add_work(entry);
+            }
+            state.expanding += 1;
+        }
+        self.spawn_expansion(id);
     }
 
     /// Ends work of entries in the books and in the metrics, and lets done records go.

@@ -26,8 +26,7 @@ mod run;
 mod survey;
 mod sweeps;
 mod tags;
-#[cfg(test)]
-mod trial;
+mod uncertain;
 mod watermark;
 
 use std::collections::BTreeSet;
@@ -48,7 +47,7 @@ use tokio_util::task::TaskTracker;
 
 pub use ledger::Counts;
 pub use owed::Owed;
-pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource};
+pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
 pub use queue::RefreshEnd;
 pub use report::{OwedReport, ParkedReport, TableReport};
 pub use survey::{ItemPage, OwnedItem, SurveyError, SweepTicket};
@@ -57,6 +56,7 @@ pub use sweeps::{SweepProgress, SweepReport, SweepState};
 use ledger::Ending;
 use parts::{Shared, State};
 use record::Debt;
+use uncertain::Session;
 
 /// The mirror. Cheap to clone.
 #[derive(Clone)]
@@ -85,12 +85,14 @@ impl Mirror {
             journal: parts.journal,
             metrics: parts.metrics,
             rulesets: parts.rulesets,
+            served: parts.served,
             settings: parts.settings,
             faults: parts.faults,
             state: Mutex::new(State::default()),
             tags: tags::Tags::new(limits::TAGS_CACHED_MAX),
             homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
             watermarks: DashMap::new(),
+            uncertain_added: Notify::new(),
             work: Notify::new(),
             progress: Notify::new(),
             sweep_ready: Notify::new(),
@@ -111,7 +113,7 @@ impl Mirror {
                     recovered.transactions += 1;
                     recovered.entries += debt.entries.len();
                     movable.extend(expand::movable(&mirror.shared.ruleset(), &debt));
-                    mirror.shared.take_up(debt, Some(record));
+                    mirror.shared.take_up_uncertain(debt, Some(record));
                 }
                 None => unreadable.push(record),
             }
@@ -129,14 +131,21 @@ impl Mirror {
             mirror.shared.journal.remove(record);
         }
         mirror.shared.spawn(engine::dispatch(mirror.shared.clone()));
+        mirror.shared.spawn(uncertain::watch(mirror.shared.clone()));
         (mirror, recovered)
     }
 
     /// Called before a commit (or an autocommitted write) is forwarded. Reads the old image where an
     /// entry needs it, then journals everything. Never fails and never blocks on DynamoDB: what
-    /// cannot be read or journaled becomes an owed sweep.
-    pub async fn owe(&self, ruleset: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> Owed {
-        owed::owe(&self.shared, ruleset, entries).await
+    /// cannot be read or journaled becomes an owed sweep. `connection`: MySQL's number of the
+    /// connection that will commit; `None` where the change is committed already.
+    pub async fn owe(
+        &self,
+        ruleset: Arc<Ruleset>,
+        entries: Vec<DirtyEntry>,
+        connection: Option<u32>,
+    ) -> Owed {
+        owed::owe(&self.shared, ruleset, entries, connection.map(Session::now)).await
     }
 
     /// Owes a sweep of a table, on disk when this returns.

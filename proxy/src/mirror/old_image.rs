@@ -43,10 +43,8 @@ pub(crate) async fn read(shared: &Shared, ruleset: &Ruleset, entries: Vec<DirtyE
         .filter(|entry| entry.old_image == Need::Needed)
         .map(|entry| entry.dirty.clone())
         .collect();
-    let mut debt = Debt {
-        entries: entries.into_iter().map(|entry| entry.dirty).collect(),
-        old: OldImage::default(),
-    };
+    let mut debt =
+        Debt { entries: entries.into_iter().map(|entry| entry.dirty).collect(), ..Debt::default() };
     if needed.is_empty() || shared.faults.skip_old_image {
         return debt;
     }

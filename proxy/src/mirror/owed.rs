@@ -11,10 +11,11 @@ use segue_rules::value::TableName;
 use super::old_image::{self, cascade_closure};
 use super::parts::Shared;
 use super::record::Debt;
+use super::uncertain::Session;
 use crate::journal::RecordId;
 
 /// Owed work of one transaction, on disk, waiting for MySQL's answer to the commit.
-/// Dropping it counts as committed: a refresh too many is harmless.
+/// Dropping it means that no answer came: MySQL may commit even after that.
 #[must_use]
 pub struct Owed(Option<Pending>);
 
@@ -25,7 +26,7 @@ struct Pending {
 }
 
 impl Owed {
-    /// MySQL committed (or may have). `narrowed`: exact entries that replace `Range` intents.
+    /// MySQL answered, and committed (or may have). `narrowed`: exact entries that replace `Range` intents.
     pub fn committed(mut self, narrowed: Option<Vec<Dirty>>) {
         let Some(mut pending) = self.0.take() else { return };
         if let Some(exact) = narrowed {
@@ -46,7 +47,7 @@ impl Owed {
 impl Drop for Owed {
     fn drop(&mut self) {
         if let Some(pending) = self.0.take() {
-            pending.shared.take_up(pending.debt, pending.record);
+            pending.shared.take_up_uncertain(pending.debt, pending.record);
         }
     }
 }
@@ -55,6 +56,7 @@ pub(crate) async fn owe(
     shared: &Arc<Shared>,
     ruleset: Arc<Ruleset>,
     entries: Vec<DirtyEntry>,
+    session: Option<Session>,
 ) -> Owed {
     if entries.is_empty() {
         return Owed(None);
@@ -62,7 +64,7 @@ pub(crate) async fn owe(
     for entry in &entries {
         shared.metrics.captured.with_label_values(&[&**entry.dirty.table()]).inc();
     }
-    let debt = old_image::read(shared, &ruleset, entries).await;
+    let debt = Debt { session, ..old_image::read(shared, &ruleset, entries).await };
     let tables: BTreeSet<TableName> =
         debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
     // A task of its own: a client that leaves while the record is being written must not leave a
@@ -77,7 +79,7 @@ pub(crate) async fn owe(
     );
     written.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a debt was lost while it was written; sweeping its tables");
-        let debt = Debt::sweeps(&tables, "journal-failed");
+        let debt = Debt { session, ..Debt::sweeps(&tables, "journal-failed") };
         Owed(Some(Pending { shared: shared.clone(), debt, record: None }))
     })
 }
@@ -98,7 +100,8 @@ pub(crate) async fn record(shared: &Shared, ruleset: &Ruleset, debt: &Debt) -> O
         .flat_map(|dirty| cascade_closure(ruleset, dirty.table()))
         .chain(debt.old.rows.iter().map(|row| row.table.clone()))
         .collect();
-    match append(shared, &Debt::sweeps(&tables, "journal-failed")).await {
+    let sweeps = Debt { session: debt.session, ..Debt::sweeps(&tables, "journal-failed") };
+    match append(shared, &sweeps).await {
         Ok(record) => Some(record),
         Err(error) => {
             tracing::error!(%error, "nor could a sweep; a crash now would lose owed keys");

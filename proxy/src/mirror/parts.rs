@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use super::ledger::Ledger;
 use super::queue::Queue;
 use super::sweeps::Sweeps;
 use super::tags::Tags;
+use super::uncertain::Waiting;
 use crate::dynamo::Store;
 use crate::journal::{Journal, Recovery};
 use crate::mysql::control::Control;
@@ -26,6 +27,10 @@ use crate::telemetry::Metrics;
 
 /// The live ruleset, whenever it is asked for.
 pub type RulesetSource = Arc<dyn Fn() -> Arc<Ruleset> + Send + Sync>;
+
+/// Whether items of entities with this driving table may be touched now; asked again for every piece
+/// of work. A joined table is captured for all who show it, some of which may not be served yet.
+pub type ServedSource = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Everything a mirror needs.
 pub struct MirrorParts {
@@ -36,6 +41,7 @@ pub struct MirrorParts {
     pub recovery: Recovery,
     pub metrics: Arc<Metrics>,
     pub rulesets: RulesetSource,
+    pub served: ServedSource,
     pub settings: MirrorSettings,
     /// Always `MirrorFaults::default()` outside of tests.
     pub faults: MirrorFaults,
@@ -75,6 +81,10 @@ pub struct MirrorFaults {
     pub skip_old_image: bool,
     /// Nothing is put into the journal.
     pub skip_journal: bool,
+    /// Rows are read with changes that may yet be rolled back.
+    pub read_uncommitted: bool,
+    /// Longest random pause between reading a row and writing its item: makes races likely.
+    pub pause_before_put: Duration,
 }
 
 /// Books, queue and sweeps change together, under one lock that is never held over an await.
@@ -85,6 +95,8 @@ pub(crate) struct State {
     pub sweeps: Sweeps,
     /// Debts whose keys are being looked up.
     pub expanding: usize,
+    /// Debts whose commit may still be to come.
+    pub uncertain: Vec<Waiting>,
 }
 
 pub(crate) struct Shared {
@@ -93,12 +105,15 @@ pub(crate) struct Shared {
     pub journal: Journal,
     pub metrics: Arc<Metrics>,
     pub rulesets: RulesetSource,
+    pub served: ServedSource,
     pub settings: MirrorSettings,
     pub faults: MirrorFaults,
     pub state: Mutex<State>,
     pub tags: Tags,
     pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
+    /// A debt of uncertain end was taken up.
+    pub uncertain_added: Notify,
     /// Something was queued, or a batch ended.
     pub work: Notify,
     /// Something was finished or parked.

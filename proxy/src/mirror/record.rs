@@ -5,6 +5,8 @@ use segue_rules::txn::Dirty;
 use segue_rules::value::{Cell, ItemKey, SourceKey, TableName};
 use serde::{Deserialize, Serialize};
 
+use super::uncertain::Session;
+
 /// Version of the serialised form; a record of another version is swept instead of guessed at.
 const VERSION: u8 = 1;
 
@@ -14,6 +16,9 @@ pub(crate) struct Debt {
     pub entries: Vec<Dirty>,
     #[serde(default)]
     pub old: OldImage,
+    /// Who commits it. `None`: it is a sweep of Segue's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
 }
 
 /// What only the committed state before the commit could tell.
@@ -66,7 +71,7 @@ impl Debt {
     pub fn sweeps<'a>(tables: impl IntoIterator<Item = &'a TableName>, reason: &str) -> Debt {
         let sweep =
             |table: &TableName| Dirty::Sweep { table: table.clone(), reason: reason.to_owned() };
-        Debt { entries: tables.into_iter().map(sweep).collect(), old: OldImage::default() }
+        Debt { entries: tables.into_iter().map(sweep).collect(), ..Debt::default() }
     }
 
     /// Replaces the range intents by what MySQL's answer told.
@@ -103,6 +108,7 @@ mod tests {
                 }],
                 driving: vec![OldDriving { entity: "Order".into(), table, key, item: None }],
             },
+            session: Some(Session::now(4_000_000_000)),
         };
         let bytes = debt.encode().unwrap();
         assert_eq!(Debt::decode(&bytes), Some(debt));
@@ -120,7 +126,7 @@ mod tests {
         let sweep = Dirty::Sweep { table: table.clone(), reason: "x".into() };
         let mut debt = Debt {
             entries: vec![Dirty::Range { table: table.clone(), from: 1, to: None }, sweep.clone()],
-            old: OldImage::default(),
+            ..Debt::default()
         };
         let exact = Dirty::Range { table, from: 4, to: Some(5) };
         debt.narrow(vec![exact.clone()]);

@@ -21,6 +21,8 @@ pub struct OwedReport {
     pub refreshes: usize,
     /// Transactions whose keys are being looked up.
     pub expanding: usize,
+    /// Transactions whose commit may still be to come: their connection to MySQL broke.
+    pub uncertain: usize,
     pub oldest_age_seconds: Option<f64>,
 }
 
@@ -73,6 +75,7 @@ impl Shared {
             sweeps: state.sweeps.report(now),
             refreshes: state.queue.len() - state.queue.parked_len(),
             expanding: state.expanding,
+            uncertain: state.uncertain.len(),
             oldest_age_seconds: state
                 .ledger
                 .oldest()
@@ -84,6 +87,7 @@ impl Shared {
     pub(crate) fn idle(&self) -> bool {
         let state = self.state.lock();
         state.expanding == 0
+            && state.uncertain.is_empty()
             && state.sweeps.is_empty()
             && state.queue.len() == state.queue.parked_len()
     }

@@ -260,6 +260,7 @@ impl Run<'_> {
         let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
         item.insert(BOOKKEEPING.to_owned(), map);
         let mut expect = expected(expect);
+        self.pause().await;
         loop {
             match self.shared.store.put(self.table, &item, &expect).await? {
                 WriteOutcome::Done => {
@@ -283,6 +284,14 @@ impl Run<'_> {
                     return Ok(Event::PutConflict { tag, existing });
                 }
             }
+        }
+    }
+
+    async fn pause(&self) {
+        let longest = self.shared.faults.pause_before_put;
+        if !longest.is_zero() {
+            let pause = rand::rng().random_range(Duration::ZERO..=longest);
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -127,6 +127,11 @@ impl Mirror {
         }
     }
 
+    /// Whether this entity's items may be touched now.
+    pub fn serves(&self, entity: &Entity) -> bool {
+        (self.shared.served)(&entity.source)
+    }
+
     /// The live ruleset.
     pub fn ruleset(&self) -> Arc<Ruleset> {
         self.shared.ruleset()
@@ -161,7 +166,7 @@ impl Mirror {
     pub async fn owe_row(&self, table: &TableName, key: Vec<Cell>) {
         let dirty = Dirty::Key(SourceKey { table: table.clone(), key });
         let entry = DirtyEntry { dirty, old_image: OldImage::NotNeeded };
-        self.owe(self.ruleset(), vec![entry]).await.committed(None);
+        self.owe(self.ruleset(), vec![entry], None).await.committed(None);
     }
 
     /// The next driving keys in key order.

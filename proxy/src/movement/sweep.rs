@@ -15,7 +15,8 @@ use crate::mirror::{Mirror, RefreshEnd, SurveyError, SweepTicket};
 /// Refreshes everything that rows of the ticket's table can show in.
 pub(super) async fn sweep(mirror: &Mirror, ticket: &SweepTicket) -> Result<(), SurveyError> {
     let ruleset = mirror.ruleset();
-    let entities = entities_of(&ruleset, &ticket.table);
+    let mut entities = entities_of(&ruleset, &ticket.table);
+    entities.retain(|entity| mirror.serves(entity));
     let tables: BTreeSet<&str> = entities.iter().map(|entity| &*entity.dynamo_table).collect();
     let sources: BTreeSet<_> = entities.iter().map(|entity| &entity.source).collect();
     let mut rows_total = Some(0);

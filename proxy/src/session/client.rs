@@ -43,8 +43,8 @@ enum After {
 
 impl Client {
     pub fn new(logged_in: LoggedIn, shared: Arc<SessionShared>) -> Self {
-        let LoggedIn { client, server, login, status, scramble } = logged_in;
-        let state = SessionState::new(status, login.database.map(schema_name));
+        let LoggedIn { client, server, login, status, scramble, number } = logged_in;
+        let state = SessionState::new(status, login.database.map(schema_name)).of(number);
         let execution = shared.execution.clone();
         let connection = Connection::new(client, server, login.capabilities, state, execution);
         Client { connection, pin: None, scramble, shared }
@@ -191,7 +191,8 @@ impl Client {
             Authenticated::Yes { status } => {
                 self.connection.forget_session();
                 let schema = login.ok().and_then(|login| login.database).map(schema_name);
-                self.connection.state = SessionState::new(status, schema);
+                let number = self.connection.state.connection;
+                self.connection.state = SessionState::new(status, schema).of(number);
                 Ok(After::Continue)
             }
             Authenticated::No => {

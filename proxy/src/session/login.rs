@@ -27,6 +27,8 @@ pub struct LoggedIn {
     pub status: u16,
     /// The greeting's challenge; a COM_CHANGE_USER answers it as well.
     pub scramble: Vec<u8>,
+    /// MySQL's number of the connection.
+    pub number: u32,
 }
 
 /// `None`: MySQL refused the login and the client has been told so in MySQL's words.
@@ -85,7 +87,9 @@ pub async fn log_in(
     let exchange = Exchange { legs, offset, scramble: scramble.clone() };
     let outcome = exchange.relay().await?;
     Ok(match outcome {
-        Authenticated::Yes { status } => Some(LoggedIn { client, server, login, status, scramble }),
+        Authenticated::Yes { status } => {
+            Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection })
+        }
         Authenticated::No => None,
     })
 }

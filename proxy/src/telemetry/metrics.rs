@@ -28,8 +28,6 @@ pub struct Metrics {
     pub lag: HistogramVec,
     /// DynamoDB requests by operation and outcome (`ok`, `conflict`, `throttled`, `error`).
     pub dynamodb_calls: IntCounterVec,
-    /// Retries of DynamoDB requests by operation.
-    pub dynamodb_retries: IntCounterVec,
     /// Seconds of one DynamoDB request by operation.
     pub dynamodb_seconds: HistogramVec,
     /// Items written, deleted, found equal, by entity name and action.
@@ -88,19 +86,13 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     metric
 }
 
-/// Requests, retries and seconds of DynamoDB's operations.
-fn dynamodb(registry: &Registry) -> (IntCounterVec, IntCounterVec, HistogramVec) {
+/// Requests and seconds of DynamoDB's operations.
+fn dynamodb(registry: &Registry) -> (IntCounterVec, HistogramVec) {
     let calls = counters(
         registry,
         "segue_dynamodb_calls_total",
         "DynamoDB requests.",
         &["operation", "outcome"],
-    );
-    let retries = counters(
-        registry,
-        "segue_dynamodb_retries_total",
-        "Retried DynamoDB requests.",
-        &["operation"],
     );
     let seconds = histograms(
         registry,
@@ -108,13 +100,13 @@ fn dynamodb(registry: &Registry) -> (IntCounterVec, IntCounterVec, HistogramVec)
         "Seconds of one DynamoDB request.",
         &["operation"],
     );
-    (calls, retries, seconds)
+    (calls, seconds)
 }
 
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
-        let (dynamodb_calls, dynamodb_retries, dynamodb_seconds) = dynamodb(&r);
+        let (dynamodb_calls, dynamodb_seconds) = dynamodb(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -141,7 +133,6 @@ impl Metrics {
             sweeps_owed: gauges(&r, "segue_sweeps_owed", "Sweeps owed.", &["table"]),
             lag: histograms(&r, "segue_lag_seconds", "Seconds from commit to applied.", &["table"]),
             dynamodb_calls,
-            dynamodb_retries,
             dynamodb_seconds,
             items: counters(
                 &r,
@@ -172,6 +163,17 @@ impl Metrics {
                 &["file", "outcome"],
             ),
             registry: r,
+        }
+    }
+
+    /// Shows the books of a mapped table from its first moment, so that a rate over its first entry is
+    /// right.
+    pub fn show_table(&self, table: &str) {
+        for counter in [&self.captured, &self.seen, &self.applied, &self.superseded] {
+            counter.with_label_values(&[table]);
+        }
+        for gauge in [&self.owed, &self.parked, &self.sweeps_owed] {
+            gauge.with_label_values(&[table]);
         }
     }
 

@@ -9,8 +9,8 @@ pub const HEADER_BYTES: usize = 4;
 pub const FRAME_PAYLOAD_MAX: usize = 0xff_ffff;
 
 /// Bytes of a packet's start that the walker keeps: an OK packet's status flags and warnings end
-/// at the latest at byte 23.
-pub const HEAD_BYTES_MAX: usize = 32;
+/// at the latest at byte 23, and the numbers in an UPDATE's info text within 100 bytes more.
+pub const HEAD_BYTES_MAX: usize = 128;
 
 /// What is known of a packet that went by.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ impl PacketHead<'_> {
 }
 
 /// Finds packet boundaries in a byte stream that arrives in arbitrary pieces, without keeping it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FrameWalker {
     header: [u8; HEADER_BYTES],
     header_bytes: usize,
@@ -41,6 +41,20 @@ pub struct FrameWalker {
     head_bytes: usize,
     /// The packet that was returned last is to be forgotten at the next call.
     ended: bool,
+}
+
+impl Default for FrameWalker {
+    fn default() -> Self {
+        FrameWalker {
+            header: [0; HEADER_BYTES],
+            header_bytes: 0,
+            frame_left: 0,
+            length: 0,
+            head: [0; HEAD_BYTES_MAX],
+            head_bytes: 0,
+            ended: false,
+        }
+    }
 }
 
 impl FrameWalker {

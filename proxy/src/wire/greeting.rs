@@ -12,6 +12,8 @@ use super::cursor::Cursor;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
     pub server_version: String,
+    /// The low 32 bits of the connection's id.
+    pub connection: u32,
     pub capabilities: Capabilities,
     /// MariaDB's extended capabilities, 0 for others.
     pub extended: u32,
@@ -29,7 +31,7 @@ impl Greeting {
             return Err(cursor.malformed());
         }
         let server_version = String::from_utf8_lossy(cursor.nul_bytes()?).into_owned();
-        cursor.u32()?; // thread id
+        let connection = cursor.u32()?;
         let mut scramble = cursor.bytes(8)?.to_vec();
         cursor.u8()?; // filler
         let low_at = payload.len() - cursor.rest().len();
@@ -47,6 +49,7 @@ impl Greeting {
         let is_mariadb = capabilities & capability::LONG_PASSWORD == 0;
         Ok(Greeting {
             server_version,
+            connection,
             capabilities,
             extended: if is_mariadb { last } else { 0 },
             status,

@@ -47,6 +47,26 @@ impl OkPacket {
         Ok(at)
     }
 
+    /// Rows that an UPDATE found, changed or not: the first number of the info text, which is
+    /// `Rows matched: 3  Changed: 1  Warnings: 0` in the language of `lc_messages`.
+    pub fn matched(payload: &[u8], session_track: bool) -> Option<u64> {
+        let at = OkPacket::status_at(payload).ok()?;
+        let mut cursor = Cursor::new(payload.get(at..)?, "OK packet");
+        let (_status, _warnings) = (cursor.u16().ok()?, cursor.u16().ok()?);
+        if session_track {
+            cursor.length().ok()?;
+        }
+        let info = cursor.rest();
+        // Two bytes a character: not the text that is looked for.
+        if info.contains(&0) {
+            return None;
+        }
+        let numbers = info.split(|byte| !byte.is_ascii_digit()).filter(|part| !part.is_empty());
+        let numbers: Vec<&[u8]> = numbers.take(3).collect();
+        let [matched, _changed, _warnings] = numbers.as_slice() else { return None };
+        std::str::from_utf8(matched).ok()?.parse().ok()
+    }
+
     /// An OK packet of Segue's own.
     pub fn write(&self) -> Vec<u8> {
         let mut out = vec![OK];

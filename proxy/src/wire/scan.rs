@@ -60,6 +60,8 @@ pub struct Seen {
     pub status: Option<StatusFlags>,
     /// The last OK packet that was a statement's own answer (not the end of rows).
     pub ok: Option<OkPacket>,
+    /// Rows that the last statement, an UPDATE, found.
+    pub matched: Option<u64>,
     /// Code of the error that ended the answer.
     pub error: Option<u16>,
     pub prepared: Option<PrepareOk>,
@@ -142,6 +144,8 @@ impl Scanner {
             Some(response::OK) => {
                 let ok = OkPacket::parse(packet.head)?;
                 self.seen.ok = Some(ok);
+                self.seen.matched =
+                    OkPacket::matched(packet.head, self.has(capability::SESSION_TRACK));
                 Ok(Some(self.result_ends(ok.status)))
             }
             Some(response::ERR) => Ok(Some(self.error(packet)?)),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::frame::HEAD_BYTES_MAX;
 use crate::wire::status::AUTOCOMMIT;
 
 fn walk(shape: AnswerShape, capabilities: Capabilities, packets: &[&[u8]]) -> (Vec<Next>, Seen) {
@@ -10,8 +11,11 @@ fn walk(shape: AnswerShape, capabilities: Capabilities, packets: &[&[u8]]) -> (V
     let steps = packets
         .iter()
         .map(|p| {
-            let head =
-                PacketHead { head: &p[..p.len().min(32)], length: p.len() as u64, sequence: 0 };
+            let head = PacketHead {
+                head: &p[..p.len().min(HEAD_BYTES_MAX)],
+                length: p.len() as u64,
+                sequence: 0,
+            };
             scanner.packet(head).unwrap()
         })
         .collect();
@@ -128,4 +132,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_update_tells_in_its_info_how_many_rows_it_found() {
+    let matched = |capabilities, info: &[u8]| {
+        let packet = [OK_DONE, info].concat();
+        walk(AnswerShape::Results, capabilities, &[&packet]).1.matched
+    };
+    let english = b"Rows matched: 12  Changed: 3  Warnings: 0";
+    assert_eq!(matched(0, english), Some(12));
+    // With session tracking the text has a length in front, which may look like a digit.
+    let text = b"Datensaetze gefunden: 12  Geaendert: 3  Warnungen: 0";
+    let tracked = [&[text.len() as u8][..], text].concat();
+    assert_eq!(tracked[0], b'4');
+    assert_eq!(matched(capability::SESSION_TRACK, &tracked), Some(12));
+    assert_eq!(matched(0, b""), None);
+    assert_eq!(matched(capability::SESSION_TRACK, b""), None);
+    let wide: Vec<u8> = english.iter().flat_map(|byte| [0, *byte]).collect();
+    assert_eq!(matched(0, &wide), None);
 }

@@ -63,6 +63,9 @@ pub struct Column {
     pub generated: bool,
     /// Has `ON UPDATE CURRENT_TIMESTAMP`.
     pub on_update_now: bool,
+    /// Left out by `*` and by an INSERT without a column list.
+    #[serde(default)]
+    pub invisible: bool,
     /// Character set, for character columns.
     pub charset: Option<String>,
     pub collation: Option<String>,

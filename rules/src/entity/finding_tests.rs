@@ -321,6 +321,19 @@ fn the_base_contract_has_no_findings() {
 }
 
 #[test]
+fn a_template_that_is_its_own_attribute_does_not_disagree() {
+    let mut contract = books(&[]);
+    let table = &mut contract["tables"][0];
+    sort_key(table, attribute("SK", "S", "author_id", author_join("authors.name")));
+    for (template, disagrees) in [("{SK}", false), ("{title}", true)] {
+        contract["tables"][0]["sk_template"] = json!(template);
+        let found = findings(&contract.to_string(), catalog());
+        let told = found.iter().any(|finding| finding.code == codes::TEMPLATE_DISAGREES.code);
+        assert_eq!(told, disagrees, "{template}: {found:#?}");
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let contract = books(&[
         attribute("A", "S", "titel", json!({})),

@@ -53,6 +53,12 @@ impl Resolver<'_, '_> {
 
     /// Compares a template with the attribute that is used in its place.
     fn compare_template(&mut self, template: &Template, spec: &AttributeSpec) {
+        // A template that is nothing but the attribute's own name cannot disagree with it.
+        let itself =
+            matches!(&template.parts[..], [TemplatePart::Name(name)] if *name == spec.name);
+        if itself && self.view.driving.column_index(&spec.name).is_none() {
+            return;
+        }
         let own = match (&spec.value, &spec.transformation) {
             (_, Some(Transformation::StringFormat(format))) => self.canonical(format),
             (ValueSpec::Column, None) if spec.source_columns.len() == 1 => {

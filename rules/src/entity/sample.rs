@@ -32,6 +32,7 @@ fn column(spec: &str) -> Column {
         auto_increment: false,
         generated: false,
         on_update_now: false,
+        invisible: false,
         charset: text.then(|| "utf8mb4".to_owned()),
         collation: text.then(|| "utf8mb4_0900_ai_ci".to_owned()),
     }

@@ -8,7 +8,7 @@ use super::decode::decode;
 use super::exact::{Use, exact_cell};
 use super::insert::InsertRows;
 use super::predicate::Pin;
-use super::projection::KeySelect;
+use super::projection::{KeySelect, Proof};
 use super::refusal_codes as codes;
 use super::resolve::reached;
 use super::{Answer, BindSession, Bound, Capture, CaptureHow, Preselect, WritePlan};
@@ -51,14 +51,7 @@ impl WritePlan {
         rows: &[Vec<Option<Vec<u8>>>],
     ) -> Vec<DirtyEntry> {
         let Some(capture) = self.captures.get(capture) else { return Vec::new() };
-        let select = match &capture.how {
-            CaptureHow::Preselect(select) => select,
-            CaptureHow::ByKey { otherwise, .. } => match &**otherwise {
-                CaptureHow::Preselect(select) => select,
-                _ => return Vec::new(),
-            },
-            _ => return Vec::new(),
-        };
+        let Some(select) = capture.how.key_select() else { return Vec::new() };
         let Some((table, key)) = table_and_key(ruleset, &capture.table) else {
             return sweep(ruleset, capture, codes::NO_ROW_KEY.code);
         };
@@ -102,6 +95,30 @@ impl WritePlan {
         entries
     }
 
+    /// What is owed where nothing kept other sessions' rows away between the preselect of a capture,
+    /// which found `rows` rows, and the statement: a sweep, unless the numbers prove that there was no
+    /// such row. `answer`: `None` where the answer held no numbers.
+    pub fn unproven(
+        &self,
+        ruleset: &Ruleset,
+        capture: usize,
+        rows: u64,
+        answer: Option<Answer>,
+    ) -> Vec<DirtyEntry> {
+        let Some(capture) = self.captures.get(capture) else { return Vec::new() };
+        let Some(select) = capture.how.key_select() else { return Vec::new() };
+        let counted = match select.proof {
+            Proof::NotNeeded => return Vec::new(),
+            Proof::Matched => answer.and_then(|answer| answer.matched),
+            Proof::Affected => answer.map(|answer| answer.affected_rows),
+            Proof::None => None,
+        };
+        if counted == Some(rows) {
+            return Vec::new();
+        }
+        sweep(ruleset, capture, codes::CONCURRENT_ROWS.code)
+    }
+
     fn generated(
         &self,
         ruleset: &Ruleset,
@@ -120,6 +137,16 @@ impl WritePlan {
                     _ => Some(Generated::Rows(count)),
                 }
             }
+            _ => None,
+        }
+    }
+}
+
+impl CaptureHow {
+    fn key_select(&self) -> Option<&KeySelect> {
+        match self {
+            CaptureHow::Preselect(select) => Some(select),
+            CaptureHow::ByKey { otherwise, .. } => otherwise.key_select(),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::predicate::{reads_session_counters, uncertainty};
-use super::projection::{KeyKind, KeySelect, expression_projection};
+use super::projection::{KeyKind, KeySelect, Proof, expression_projection};
 use super::refusal_codes as codes;
 use super::refusal_codes::Code;
 use super::resolve::{self, trigger_captures, trigger_may_set_key};
@@ -107,7 +107,7 @@ fn how(digested: &Digested, table: &Table, statement: &Insert) -> Result<Capture
             .iter()
             .map(|name| table.column_index(name).ok_or(codes::UNKNOWN_COLUMN))
             .collect::<Result<Vec<_>, Code>>()?,
-        _ => (0..table.columns.len()).collect(),
+        _ => (0..table.columns.len()).filter(|&c| !table.columns[c].invisible).collect(),
     };
     let context = Context { digested, table, key, statement, columns };
     match &statement.source {
@@ -224,7 +224,13 @@ impl Context<'_> {
             }
         }
         let kind = KeyKind::Expressions;
-        Ok(CaptureHow::Preselect(KeySelect { template, kind, new: None, generates: false }))
+        Ok(CaptureHow::Preselect(KeySelect {
+            template,
+            kind,
+            new: None,
+            generates: false,
+            proof: Proof::NotNeeded,
+        }))
     }
 
     /// Row key columns that ON DUPLICATE KEY UPDATE changes to something new.
@@ -340,6 +346,7 @@ impl Context<'_> {
                 _ => {}
             }
         }
+        let whole = end == rest.end;
         let rest = rest.start..end;
         uncertainty(digested, rest.clone()).map_or(Ok(()), Err)?;
         let mut template = Template::default().text("SELECT ");
@@ -365,7 +372,35 @@ impl Context<'_> {
             kind: KeyKind::Expressions,
             new: None,
             generates: self.generated().is_some(),
+            proof: self.proof(projection, rest, whole),
         }))
+    }
+
+    /// `rest` is FROM and what follows it; `whole` if nothing of it was left out.
+    fn proof(&self, projection: &[Span], rest: Span, whole: bool) -> Proof {
+        if rest.is_empty() {
+            return Proof::NotNeeded;
+        }
+        let counted = whole
+            && self.statement.conflict == Conflict::Error
+            && !self.statement.returning
+            // An aggregate would make one row of many.
+            && projection.iter().all(|part| uncertainty(self.digested, part.clone()).is_none())
+            && self.reads_one_table(rest);
+        if counted { Proof::Affected } else { Proof::None }
+    }
+
+    /// `FROM t`, `FROM t WHERE ..`: one result row for each row that is read. (Grouping never comes
+    /// here.)
+    fn reads_one_table(&self, rest: Span) -> bool {
+        let text = |at: usize| self.digested.token_text(&self.digested.tokens[at]);
+        let is = |at: usize, words: &[&str]| {
+            self.digested.tokens[at].kind == TokenKind::Word
+                && words.iter().any(|word| word.eq_ignore_ascii_case(text(at)))
+        };
+        let refs = rest.clone().find(|at| is(*at, &["WHERE"])).unwrap_or(rest.end);
+        !(rest.start..refs)
+            .any(|at| matches!(text(at), "," | "(") || is(at, &["JOIN", "STRAIGHT_JOIN"]))
     }
 }
 

@@ -10,6 +10,8 @@ mod insert;
 mod insert_tests;
 mod predicate;
 mod projection;
+#[cfg(test)]
+mod proof_tests;
 pub mod refusal_codes;
 mod resolve;
 mod statement;
@@ -29,6 +31,7 @@ use crate::entity::{Change, DirtyEntry};
 use crate::value::TableName;
 
 pub use crate::sql::{Slot, SlotValue, SqlMode};
+pub use projection::Proof;
 pub use resolve::reached as reached_by_cascades;
 pub use statement::{plan, reading};
 
@@ -83,6 +86,8 @@ pub enum SessionChange {
     SqlMode(String),
     /// `SET NAMES x` / `SET CHARACTER SET x`.
     Names(String),
+    /// The isolation level or access mode of the next transaction or of all that follow.
+    Isolation,
     /// A SET that may touch what matters in a way not understood: ask the server before the next plan.
     /// It may also switch autocommit, so it is to be treated as maybe committing.
     Unknown,
@@ -156,6 +161,8 @@ pub struct Answer {
     pub insert_id: u64,
     /// `auto_increment_increment` of the session.
     pub increment: u64,
+    /// Rows that an UPDATE found, changed or not, as its info text tells.
+    pub matched: Option<u64>,
 }
 
 /// Session facts that binding needs.

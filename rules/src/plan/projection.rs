@@ -14,6 +14,22 @@ pub struct KeySelect {
     pub new: Option<Vec<Option<usize>>>,
     /// AUTO_INCREMENT is in the key and may be generated where the query gives NULL or 0.
     pub generates: bool,
+    pub proof: Proof,
+}
+
+/// What shows that the statement met no row that a SELECT before it did not find. Only needed where
+/// other sessions may bring rows in between: without gap locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It reads no table.
+    NotNeeded,
+    /// The rows it found stay locked and go on to match, so equal numbers mean equal rows. What the
+    /// answer counts them in is said by the variant.
+    Matched,
+    Affected,
+    /// Nothing: it may find more rows than the statement (a part of the predicate or a LIMIT is left
+    /// out), or others.
+    None,
 }
 
 /// What the first result columns are.

@@ -101,6 +101,9 @@ codes! {
     TOO_MANY_KEYS = "W027-too-many-keys",
         "The transaction changed more rows of the table than are kept key by key.",
         "Write in smaller transactions, or expect a sweep.";
+    CONCURRENT_ROWS = "W028-concurrent-rows",
+        "Without gap locks, rows of other sessions may have come between reading the keys and the statement.",
+        "Use REPEATABLE READ, single statements under autocommit, or keys in the predicate.";
 }
 
 impl Code {

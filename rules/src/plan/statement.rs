@@ -77,10 +77,13 @@ fn set(settings: Vec<Setting>) -> StatementPlan {
             }
             Setting::SqlMode(mode) => SessionChange::SqlMode(mode),
             Setting::Names(charset) => SessionChange::Names(charset),
+            Setting::Isolation => SessionChange::Isolation,
         })
         .collect();
     if changes.contains(&SessionChange::Unknown) {
-        return StatementPlan::Session(SessionChange::Unknown);
+        // The server is asked for all but what holds for the next transaction only.
+        changes.retain(|change| *change == SessionChange::Isolation);
+        changes.push(SessionChange::Unknown);
     }
     match changes.pop() {
         Some(change) if changes.is_empty() => StatementPlan::Session(change),

@@ -24,6 +24,7 @@ fn column(name: &str, data_type: DataType) -> Column {
         auto_increment: false,
         generated: false,
         on_update_now: false,
+        invisible: false,
         charset: text.then(|| "utf8mb4".into()),
         collation: text.then(|| "utf8mb4_0900_ai_ci".into()),
     }

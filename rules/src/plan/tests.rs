@@ -101,7 +101,7 @@ pub(super) fn check_after(sql: &str, insert_id: u64, affected_rows: u64, expecte
     let ruleset = shop();
     let (plan, slots) = planned(&ruleset, sql, &[]);
     let StatementPlan::Write(write) = plan else { panic!("{sql}") };
-    let answer = Answer { affected_rows, insert_id, increment: 2 };
+    let answer = Answer { affected_rows, insert_id, increment: 2, matched: None };
     assert_eq!(show_entries(&write.after(&ruleset, &slots, answer)), expected, "{sql}");
 }
 
@@ -134,7 +134,7 @@ fn reads_and_foreign_tables_are_harmless() {
         "INSERT INTO log (id) VALUES (1)",
         "UPDATE other.users SET id = 1",
         "DELETE FROM no_such_table",
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET @a = 1, GLOBAL max_connections = 5, time_zone = 'SYSTEM'",
         "/* comment */ -- more\n # and more\n SELECT 1",
         "PREPARE s FROM 'SELECT 1'",
@@ -163,6 +163,14 @@ fn transaction_and_session_statements_are_told_apart() {
         ("SET autocommit = ?", "Unknown"),
         ("SET autocommit = (SELECT 1)", "Unknown"),
         ("SET autocommit = 1, sql_mode = 'ANSI'", "Unknown"),
+        ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "Isolation"),
+        ("SET SESSION TRANSACTION READ ONLY", "Isolation"),
+        ("SET @@session.transaction_isolation = 'READ-COMMITTED'", "Isolation"),
+        ("SET tx_isolation = ?", "Isolation"),
+        (
+            "SET autocommit = 0, transaction_isolation = 'READ-COMMITTED'",
+            "Many([Isolation, Unknown])",
+        ),
         ("SET NAMES utf8mb4 COLLATE utf8mb4_bin", "Names(\"utf8mb4\")"),
         ("SET NAMES 'latin1'", "Names(\"latin1\")"),
         ("SET CHARACTER SET utf8", "Names(\"utf8\")"),

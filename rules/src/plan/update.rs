@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::predicate::{self, Pin, conjuncts, reads_session_counters, uncertainty};
-use super::projection::{KeyKind, KeySelect, column_projection, expression_projection};
+use super::projection::{KeyKind, KeySelect, Proof, column_projection, expression_projection};
 use super::refusal_codes as codes;
 use super::refusal_codes::Code;
 use super::resolve::{self, trigger_captures, trigger_may_set_key};
@@ -228,22 +228,36 @@ impl<'a> Context<'a> {
             next += 1;
         }
         template = template.text(" FROM ").tokens(digested, self.refs.span.clone());
-        template = self.narrowed(template, target, key)?;
+        let (template, same_rows) = self.narrowed(template, target, key)?;
         Ok(KeySelect {
             template: template.text(" FOR UPDATE"),
             kind: KeyKind::Columns,
             new: new.map(|_| places),
             generates: false,
+            proof: self.proof(target, same_rows),
         })
     }
 
-    /// WHERE with the parts that are certain, then ORDER BY and LIMIT if they choose the same rows.
+    /// `same_rows`: the SELECT and the statement differ in nothing that chooses rows.
+    fn proof(&self, target: &Target<'_>, same_rows: bool) -> Proof {
+        match target.change {
+            // Rows of a join are more than those changed; IGNORE leaves rows out of the count; and a
+            // new row takes an old one's place among those that a LIMIT lets pass.
+            _ if !same_rows || self.refs.tables.len() > 1 => Proof::None,
+            _ if self.clauses.ignore || self.clauses.limit.is_some() => Proof::None,
+            Change::Delete => Proof::Affected,
+            _ => Proof::Matched,
+        }
+    }
+
+    /// WHERE with the parts that are certain, then ORDER BY and LIMIT if they choose the same rows;
+    /// and whether nothing of WHERE was left out.
     fn narrowed(
         &self,
         mut template: Template,
         target: &Target<'_>,
         key: &[usize],
-    ) -> Result<Template, Code> {
+    ) -> Result<(Template, bool), Code> {
         let parts = self.conjuncts();
         let joined = self.refs.tables.len() > 1;
         let mut doubt = None;
@@ -268,7 +282,7 @@ impl<'a> Context<'a> {
             return Err(code);
         }
         let (Some(order), Some(limit)) = (&self.clauses.order, &self.clauses.limit) else {
-            return Ok(template);
+            return Ok((template, doubt.is_none()));
         };
         if doubt.is_none() && !joined && self.orders_totally(order.clone(), target, key) {
             template = template
@@ -277,7 +291,7 @@ impl<'a> Context<'a> {
                 .text(" LIMIT ")
                 .tokens(self.digested, limit.clone());
         }
-        Ok(template)
+        Ok((template, doubt.is_none()))
     }
 
     /// Whether the order is over plain columns and holds every row key column.

@@ -56,6 +56,8 @@ pub enum Setting {
     AutocommitOff,
     SqlMode(String),
     Names(String),
+    /// Isolation level or access mode of this session's transactions.
+    Isolation,
     Unknown,
 }
 
@@ -135,6 +137,8 @@ pub struct Clauses {
     pub limit: Option<Span>,
     /// The statement begins with WITH.
     pub with: bool,
+    /// UPDATE IGNORE, DELETE IGNORE.
+    pub ignore: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -79,14 +79,7 @@ impl Items {
 fn shown(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => Value::String(text.clone()),
-        AttributeValue::N(text) => text
-            .parse::<i64>()
-            .map(Value::from)
-            .or_else(|_| {
-                text.parse::<f64>()
-                    .map(|number| Number::from_f64(number).map_or(Value::Null, Value::Number))
-            })
-            .unwrap_or_else(|_| Value::String(text.clone())),
+        AttributeValue::N(text) => number(text),
         AttributeValue::B(bytes) => Value::String(format!(
             "base64:{}",
             base64::engine::general_purpose::STANDARD.encode(bytes.as_ref())
@@ -108,4 +101,13 @@ fn shown(value: &AttributeValue) -> Value {
         }
         other => Value::String(format!("{other:?}")),
     }
+}
+
+/// A JSON number where that shows every digit, else the text.
+fn number(text: &str) -> Value {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Value::from(whole);
+    }
+    let parsed = text.parse::<f64>().ok().filter(|float| float.to_string() == text);
+    parsed.and_then(Number::from_f64).map_or_else(|| Value::from(text), Value::Number)
 }

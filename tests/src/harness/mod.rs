@@ -2,14 +2,18 @@
 //! Segue as a child process. Every process ends with the test binary, however that ends.
 //! Never here: what a test asserts.
 
+mod api;
 mod engine;
+mod inside;
 mod items;
 mod process;
 mod segue;
 mod server;
 mod skip;
 
+pub use api::Api;
 pub use engine::Engine;
+pub use inside::InsideSegue;
 pub use items::Items;
 pub use process::{program, scratch};
 pub use segue::{ADMIN_TOKEN, SegueConfig, SegueProcess, Store};

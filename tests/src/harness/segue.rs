@@ -2,6 +2,7 @@
 //! Never here: what Segue should do.
 
 use std::fmt::Write as _;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use xtask::keeper::{ChildCommand, Keeper, Leftovers};
 use xtask::servers::free_port;
 
+use super::api::Api;
 use super::process::{Kept, program, scratch, wait_until};
 use super::{Database, Engine, Server};
 
@@ -78,6 +80,18 @@ impl SegueConfig {
         self
     }
 
+    /// Writes settings, contract and phases; returns the settings' path.
+    pub(super) fn write(&self, folder: &Path, mysql_port: u16, admin_port: u16) -> Result<PathBuf> {
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            Ok::<_, anyhow::Error>(path)
+        };
+        write("migrationContract.json", &self.contract)?;
+        write("phases.toml", &self.phases)?;
+        write("segue.toml", &self.render(mysql_port, admin_port))
+    }
+
     /// The settings file. Paths are relative to its folder.
     fn render(&self, mysql_port: u16, admin_port: u16) -> String {
         // JSON's strings are strings of TOML too.
@@ -132,7 +146,7 @@ pub struct SegueProcess {
     log: PathBuf,
     mysql_port: u16,
     admin_port: u16,
-    http: reqwest::Client,
+    api: Api,
     environment: Vec<(String, String)>,
 }
 
@@ -153,14 +167,7 @@ impl SegueProcess {
         let folder = scratch("segue")?;
         let mysql_port = free_port().context("find a free port")?;
         let admin_port = free_port().context("find a free port")?;
-        let write = |name: &str, text: &str| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
-        };
-        write("segue.toml", &config.render(mysql_port, admin_port))?;
-        write("migrationContract.json", &config.contract)?;
-        write("phases.toml", &config.phases)?;
-        let settings = folder.join("segue.toml").into_os_string();
+        let settings = config.write(&folder, mysql_port, admin_port)?.into_os_string();
         let words = [program("segue")?.into(), "serve".into(), "--config".into(), settings];
         let mut command = ChildCommand::new(words);
         command.environment = vec![
@@ -173,19 +180,14 @@ impl SegueProcess {
         // The folder stays: journal and log are what a failed test is understood by.
         let log = folder.join("segue.log");
         let kept = Kept::new(Keeper::new(&command, &log, Leftovers::Keep)?);
-        let http = reqwest::Client::new();
-        Ok(SegueProcess { kept, folder, log, mysql_port, admin_port, http, environment })
+        let api = Api::at(admin_port);
+        Ok(SegueProcess { kept, folder, log, mysql_port, admin_port, api, environment })
     }
 
     /// Starts it (again), on the same ports, journal and phases file.
     pub async fn start_again(&self) -> Result<()> {
         self.kept.with(|keeper| keeper.start().map(|_| ())).await?;
-        let (http, url) = (&self.http, self.admin_url("/healthz"));
-        wait_until("segue", &self.kept, &self.log, START_LIMIT, || {
-            let request = http.get(&url).timeout(Duration::from_secs(2));
-            async { request.send().await.is_ok_and(|answer| answer.status().is_success()) }
-        })
-        .await
+        wait_until("segue", &self.kept, &self.log, START_LIMIT, || self.api.is_healthy()).await
     }
 
     /// Runs `segue tables create`: engines behind a URL get their tables only so.
@@ -220,6 +222,14 @@ impl SegueProcess {
         self.kept.is_alive()
     }
 
+    /// SIGHUP: files are read again.
+    pub async fn hang_up(&self) -> Result<()> {
+        let pid = self.kept.pid().context("segue does not run")?.to_string();
+        let sent = tokio::process::Command::new("kill").args(["-HUP", &pid]).status().await;
+        anyhow::ensure!(sent.context("run kill")?.success(), "kill -HUP {pid} failed");
+        Ok(())
+    }
+
     /// Process id while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.kept.pid()
@@ -240,10 +250,6 @@ impl SegueProcess {
         format!("mysql://root@127.0.0.1:{}/{}?prefer_socket=false", self.mysql_port, database.name)
     }
 
-    pub fn admin_url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.admin_port)
-    }
-
     /// Folder with `segue.toml`, contract, phases, journal and log.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -253,77 +259,19 @@ impl SegueProcess {
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
-
-    /// `GET` on the API: the JSON of a successful answer.
-    pub async fn get(&self, path: &str) -> Result<Value> {
-        self.ask(self.http.get(self.admin_url(path))).await
-    }
-
-    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
-        self.ask(self.http.put(self.admin_url(path)).json(body)).await
-    }
-
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.ask(self.http.post(self.admin_url(path)).json(body)).await
-    }
-
-    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        let answer = request.bearer_auth(ADMIN_TOKEN).timeout(Duration::from_secs(60)).send();
-        let answer = answer.await.context("ask segue's API")?;
-        let (status, text) = (answer.status(), answer.text().await.context("read the answer")?);
-        if !status.is_success() {
-            bail!("{status}: {text}");
-        }
-        if text.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text).with_context(|| format!("read the answer: {text}"))
-    }
-
-    /// Sum of a metric over all its labels; 0 where it has no sample.
-    pub async fn metric(&self, name: &str) -> Result<f64> {
-        let answer = self.http.get(self.admin_url("/metrics")).bearer_auth(ADMIN_TOKEN).send();
-        let text = answer.await.context("read metrics")?.text().await.context("read metrics")?;
-        Ok(sum_of_metric(&text, name))
-    }
-
-    /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed.
-    pub async fn settle(&self, limit: Duration) -> Result<()> {
-        let begin = tokio::time::Instant::now();
-        loop {
-            let owed = self.metric("segue_owed").await?;
-            let sweeps = self.metric("segue_sweeps_owed").await?;
-            if owed == 0.0 && sweeps == 0.0 {
-                return Ok(());
-            }
-            if begin.elapsed() > limit {
-                bail!("after {limit:?} {owed} entries and {sweeps} sweeps are still owed");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
 }
 
-fn sum_of_metric(text: &str, name: &str) -> f64 {
-    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-    samples
-        .filter(|rest| rest.starts_with(['{', ' ']))
-        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
+impl Deref for SegueProcess {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metric_sums_its_own_samples_only() {
-        let text = "# TYPE segue_owed gauge\nsegue_owed{table=\"a\"} 2\nsegue_owed{table=\"b\"} 3\n\
-                    segue_owed_other{table=\"a\"} 7\nsegue_connections 4\n";
-        assert_eq!(sum_of_metric(text, "segue_owed"), 5.0);
-        assert_eq!(sum_of_metric(text, "segue_connections"), 4.0);
-        assert_eq!(sum_of_metric(text, "segue_none"), 0.0);
-    }
 
     #[test]
     fn settings_file_has_each_section_once() {

@@ -89,6 +89,17 @@ pub fn binary(database: &str) -> Vec<Step> {
         Step::Prepare("SELECT ? + 1, ?".into()),
         execute(vec![Parameter::Int(4)]),
         execute(vec![Parameter::Int(4), text("x")]),
+    ];
+    steps.extend(commands(database));
+    steps.extend((0..20).map(|i| Step::query(format!("SELECT REPEAT('x', {})", 250 + i))));
+    // MariaDB closes the connection of a client that sends one.
+    steps.push(Step::Unknown(vec![0x7f, 1, 2]));
+    steps
+}
+
+/// Commands other than statements, and files that the client sends.
+fn commands(database: &str) -> Vec<Step> {
+    vec![
         Step::Ping,
         Step::FieldList("users".into()),
         Step::FieldList("no_such_table".into()),
@@ -113,11 +124,7 @@ pub fn binary(database: &str) -> Vec<Step> {
         Step::query("UPDATE users SET first_name = 'Left' WHERE username = 'una'"),
         Step::ResetConnection,
         Step::query("SELECT @left, first_name FROM users WHERE username = 'una'"),
-    ];
-    steps.extend((0..20).map(|i| Step::query(format!("SELECT REPEAT('x', {})", 250 + i))));
-    // MariaDB closes the connection of a client that sends one.
-    steps.push(Step::Unknown(vec![0x7f, 1, 2]));
-    steps
+    ]
 }
 
 fn file(table: &str, content: &[u8]) -> Step {

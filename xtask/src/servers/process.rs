@@ -177,6 +177,8 @@ fn template(kind: Kind, installation: &Installation, scratch: &Path) -> Result<P
             let mut command = Command::new(install);
             command.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
             command.args(["--skip-test-db"]).args(user_option());
+            // In the common one a server that starts would remove our temporary tables.
+            command.arg(format!("--tmpdir={}", making.inside.display()));
             command
         }
         Installation::Running { .. } => bail!("a running server has no template"),
@@ -212,6 +214,8 @@ fn server_command(
     let data = data.display();
     words.push("--no-defaults".into());
     words.push(format!("--datadir={data}").into());
+    // A server that starts removes temporary tables that it finds, also those of a server at work.
+    words.push(format!("--tmpdir={data}").into());
     words.push(format!("--socket={data}/s.sock").into());
     words.push(format!("--pid-file={data}/server.pid").into());
     words.push(format!("--port={port}").into());

@@ -1,5 +1,6 @@
 //! Captures against a scripted MySQL: what is owed, when, and what the client sees.
 
+mod isolation;
 mod stage;
 
 use stage::{Stage, select};

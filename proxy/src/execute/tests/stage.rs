@@ -17,7 +17,7 @@ use crate::execute::command::Command;
 use crate::execute::failure::SessionError;
 use crate::execute::ledger::{Debt, Ledger};
 use crate::execute::planner::{PlanCache, Scope, captured_tables};
-use crate::execute::state::{SETTINGS_QUERY, SessionState};
+use crate::execute::state::{SessionState, settings_query};
 use crate::execute::{Connection, Execution};
 use crate::telemetry::Metrics;
 use crate::wire::channel::{Channel, Packet};
@@ -36,7 +36,7 @@ const CONTRACT: &str = r#"{"tables": [{"table": "Users", "type": "single-entity"
     {"name": "name", "type": "S", "source_table": "users", "source_column": "name"}]}]}"#;
 
 pub fn select() -> String {
-    SETTINGS_QUERY.to_owned()
+    settings_query(ServerKind::MySql)
 }
 
 pub struct Stage {
@@ -48,10 +48,15 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new() -> Stage {
+        Stage::at("REPEATABLE-READ").await
+    }
+
+    /// With a session of this isolation level.
+    pub async fn at(level: &'static str) -> Stage {
         let events = Events::default();
         let (client, application) = pair().await;
         let (server, mysql) = pair().await;
-        tokio::spawn(answer_all(mysql, events.clone()));
+        tokio::spawn(answer_all(mysql, events.clone(), level));
         let execution = Arc::new(Execution {
             ledger: Some(Arc::new(Books(events.clone()))),
             plans: PlanCache::default(),
@@ -104,7 +109,7 @@ async fn pair() -> (Channel, Channel) {
 }
 
 /// Plays MySQL until the connection closes.
-async fn answer_all(mut mysql: Channel, events: Events) {
+async fn answer_all(mut mysql: Channel, events: Events, level: &str) {
     let mut status = AUTOCOMMIT;
     while let Ok(packet) = mysql.packet(1 << 20).await {
         let sql = String::from_utf8_lossy(&packet.payload[1..]).into_owned();
@@ -117,8 +122,9 @@ async fn answer_all(mut mysql: Channel, events: Events) {
             "COMMIT" | "ROLLBACK" | "CREATE" => status &= !IN_TRANS,
             _ => {}
         }
-        let row: Option<&[&str]> = if sql == SETTINGS_QUERY {
-            Some(&["", "1", "utf8mb4", "shop"])
+        let settings = ["", "1", "utf8mb4", "shop", level];
+        let row: Option<&[&str]> = if sql == select() {
+            Some(&settings)
         } else if sql.starts_with("SELECT") {
             Some(&["1"])
         } else {
@@ -133,7 +139,9 @@ async fn answer_all(mut mysql: Channel, events: Events) {
             put_packet(&mut frames, 1, &ErrPacket::new(1064, b"42000", "Syntax").write());
         } else {
             let ok = OkPacket { affected_rows: 1, insert_id: 7, status, warnings: 0 };
-            put_packet(&mut frames, 1, &ok.write());
+            let matched = if sql.contains("RACE") { 2 } else { 1 };
+            let info = format!("Rows matched: {matched}  Changed: 1  Warnings: 0");
+            put_packet(&mut frames, 1, &[&ok.write(), info.as_bytes()].concat());
         }
         if mysql.send(&frames).await.is_err() {
             return;
@@ -167,6 +175,7 @@ fn scope() -> Scope {
         auto_increment,
         generated: false,
         on_update_now: false,
+        invisible: false,
         charset: (!auto_increment).then(|| "utf8mb4".to_owned()),
         collation: (!auto_increment).then(|| "utf8mb4_bin".to_owned()),
     };
@@ -214,7 +223,12 @@ fn describe(entry: &DirtyEntry) -> String {
 }
 
 impl Ledger for Books {
-    fn owe(&self, _: Arc<Ruleset>, entries: Vec<DirtyEntry>) -> BoxFuture<'_, Box<dyn Debt>> {
+    fn owe(
+        &self,
+        _: Arc<Ruleset>,
+        entries: Vec<DirtyEntry>,
+        _: u32,
+    ) -> BoxFuture<'_, Box<dyn Debt>> {
         let all: Vec<String> = entries.iter().map(describe).collect();
         self.0.lock().push(format!("owe {}", all.join(" ")));
         let page: Box<dyn Debt> = Box::new(Page { events: self.0.clone(), settled: false });

@@ -4,6 +4,7 @@
 use mysql_async::{DriverError, Error};
 
 use super::ControlError;
+use crate::telemetry::redact;
 
 /// Server errors that pass by themselves. Codes of MySQL's `mysqld_error.h` and MariaDB's `errmsg.txt`;
 /// those above 1900 and below 2000 are MariaDB's.
@@ -36,10 +37,22 @@ const TRANSIENT_CODES: &[u16] = &[
     4031, // disconnected for inactivity
 ];
 
+/// Server errors whose message quotes names of accounts, databases, tables and columns; other messages
+/// may quote values.
+const NAMES_ONLY_CODES: &[u16] = &[
+    1044, 1045, 1142, 1143, 1227, 1370, 1698, // access denied
+    1049, 1051, 1054, 1146, // unknown database, table, column
+    1130, 1129, // host not allowed, host blocked
+];
+
 pub(super) fn classify(error: Error) -> ControlError {
     match error {
         Error::Server(server) => {
-            let text = format!("error {} ({}): {}", server.code, server.state, server.message);
+            let message = match NAMES_ONLY_CODES.contains(&server.code) {
+                true => server.message.clone(),
+                false => redact::message(&server.message),
+            };
+            let text = format!("error {} ({}): {message}", server.code, server.state);
             if TRANSIENT_CODES.contains(&server.code) {
                 ControlError::Transient(text)
             } else {
@@ -73,6 +86,17 @@ mod tests {
             message: "m".into(),
             state: "HY000".into(),
         }))
+    }
+
+    #[test]
+    fn values_are_cut_from_messages_and_names_are_not() {
+        let text = |code| {
+            let message = "it is 'a@b'".into();
+            let error = mysql_async::ServerError { code, message, state: "HY000".into() };
+            classify(Error::Server(error)).to_string()
+        };
+        assert!(!text(1366).contains("a@b"));
+        assert!(text(1045).contains("a@b"));
     }
 
     #[test]

@@ -13,6 +13,11 @@ pub const CONTROL_PRIVILEGES: &[(&str, &str)] = &[
     ("TRIGGER", "see the table's triggers, which may write other mapped tables; runs none"),
 ];
 
+/// The one privilege on the whole server. Segue works without it, but has to guess when a statement has
+/// ended whose client went away.
+pub const PROCESS_PRIVILEGE: (&str, &str) =
+    ("PROCESS", "see whether MySQL still works on a statement whose connection broke");
+
 /// The statements that give the control account what it needs. `account`: as MySQL writes it, for
 /// example `'segue'@'10.0.%'`.
 ///
@@ -27,14 +32,20 @@ pub fn grant_statements(
     let statement = |privileges: &str, table: Option<&str>| {
         grant_statement(privileges, account, database, table)
     };
-    match server {
+    let mut statements: Vec<String> = match server {
         ServerKind::MySql => {
             tables.iter().map(|table| statement("SELECT, TRIGGER", Some(table))).collect()
         }
         ServerKind::MariaDb => std::iter::once(statement("TRIGGER", None))
             .chain(tables.iter().map(|table| statement("SELECT", Some(table))))
             .collect(),
-    }
+    };
+    statements.push(process_statement(account));
+    statements
+}
+
+fn process_statement(account: &str) -> String {
+    format!("GRANT {} ON *.* TO {account}", PROCESS_PRIVILEGE.0)
 }
 
 fn grant_statement(privileges: &str, account: &str, database: &str, table: Option<&str>) -> String {
@@ -64,6 +75,23 @@ impl Control {
         database: &str,
         tables: &[String],
     ) -> Result<Vec<MissingGrant>, ControlError> {
+        let (account, grants) = self.own_grants().await?;
+        Ok(missing(&grants, self.server(), &account, database, tables))
+    }
+
+    /// Whether the account lacks PROCESS, which is wanted but not needed.
+    pub async fn process_grant_missing(&self) -> Result<Option<MissingGrant>, ControlError> {
+        let (account, grants) = self.own_grants().await?;
+        let (privilege, why) = PROCESS_PRIVILEGE;
+        if grants.iter().any(|grant| grant.covers_server(privilege)) {
+            return Ok(None);
+        }
+        let statement = process_statement(&quoted_account(&account));
+        Ok(Some(MissingGrant { table: "*.*".to_owned(), privilege, why, statement }))
+    }
+
+    /// The account as `user@host`, and what it may.
+    async fn own_grants(&self) -> Result<(String, Vec<Grant>), ControlError> {
         let mut session = self.connection().await?;
         let identity = session.query("SELECT CURRENT_USER()").await?;
         let word = |rows: &[Row], position: usize| {
@@ -82,7 +110,14 @@ impl Control {
         let rows = session.query(&format!("SHOW GRANTS FOR CURRENT_USER(){using}")).await?;
         let grants: Vec<Grant> =
             rows.iter().filter_map(|row| parse(&text(row.first()?)?)).collect();
-        Ok(missing(&grants, self.server(), &account, database, tables))
+        Ok((account, grants))
+    }
+}
+
+fn quoted_account(account: &str) -> String {
+    match account.rsplit_once('@') {
+        Some((user, host)) => format!("'{user}'@'{host}'"),
+        None => format!("'{account}'"),
     }
 }
 
@@ -93,10 +128,7 @@ fn missing(
     database: &str,
     tables: &[String],
 ) -> Vec<MissingGrant> {
-    let account = match account.rsplit_once('@') {
-        Some((user, host)) => format!("'{user}'@'{host}'"),
-        None => format!("'{account}'"),
-    };
+    let account = quoted_account(account);
     let mut missing = Vec::new();
     for &(privilege, why) in CONTROL_PRIVILEGES {
         // See `grant_statements`.
@@ -129,10 +161,18 @@ struct Grant {
 }
 
 impl Grant {
+    fn names(&self, privilege: &str) -> bool {
+        let named = |name: &str| self.privileges.iter().any(|known| known == name);
+        named(privilege) || named("ALL PRIVILEGES") || named("ALL")
+    }
+
+    fn covers_server(&self, privilege: &str) -> bool {
+        self.database.is_none() && self.names(privilege)
+    }
+
     /// `table`: `None` asks for the whole database.
     fn covers(&self, privilege: &str, database: &str, table: Option<&str>) -> bool {
-        let named = |name: &str| self.privileges.iter().any(|known| known == name);
-        (named(privilege) || named("ALL PRIVILEGES") || named("ALL"))
+        self.names(privilege)
             && match (&self.database, &self.table) {
                 (None, _) => true,
                 (Some(pattern), None) => matches(pattern, database),
@@ -276,6 +316,15 @@ mod tests {
     }
 
     #[test]
+    fn a_privilege_of_the_server_is_granted_on_everything_only() {
+        let covers = |line: &str| parse(line).unwrap().covers_server("PROCESS");
+        assert!(covers("GRANT SELECT, PROCESS ON *.* TO `s`@`%`"));
+        assert!(covers("GRANT ALL PRIVILEGES ON *.* TO `s`@`%`"));
+        assert!(!covers("GRANT ALL PRIVILEGES ON `shop`.* TO `s`@`%`"));
+        assert!(!covers("GRANT USAGE ON *.* TO `s`@`%`"));
+    }
+
+    #[test]
     fn roles_and_routines_are_passed_over() {
         assert_eq!(parse("GRANT `reader`@`%` TO `s`@`%`"), None);
         assert_eq!(parse("GRANT EXECUTE ON PROCEDURE `a`.`b` TO `s`@`%`"), None);
@@ -285,7 +334,10 @@ mod tests {
     fn grant_statements_quote_names() {
         assert_eq!(
             grant_statements(ServerKind::MySql, "'s'@'%'", "my`shop", &["t".to_owned()]),
-            ["GRANT SELECT, TRIGGER ON `my``shop`.`t` TO 's'@'%'"]
+            [
+                "GRANT SELECT, TRIGGER ON `my``shop`.`t` TO 's'@'%'",
+                "GRANT PROCESS ON *.* TO 's'@'%'"
+            ]
         );
     }
 }

@@ -3,14 +3,16 @@
 
 mod catalog;
 mod cell;
+mod connections;
 mod fault;
 mod grants;
 mod keyed;
 mod pool;
 mod server;
 
-pub use grants::{CONTROL_PRIVILEGES, MissingGrant, grant_statements};
-pub use pool::Control;
+pub use connections::Connections;
+pub use grants::{CONTROL_PRIVILEGES, MissingGrant, PROCESS_PRIVILEGE, grant_statements};
+pub use pool::{Control, Reads};
 pub use server::ServerFacts;
 
 use segue_rules::value::Row;

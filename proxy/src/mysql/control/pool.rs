@@ -15,6 +15,14 @@ use super::cell::row_to_cells;
 use super::fault::classify;
 use super::server::server_kind;
 
+/// Which changes the control account's statements see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    Committed,
+    /// For tests that show what goes wrong with it.
+    Uncommitted,
+}
+
 /// The control pool. Cheap to clone. Sessions run with `time_zone='+00:00'`, `NAMES utf8mb4`,
 /// `sql_mode=''`, READ COMMITTED.
 #[derive(Clone)]
@@ -29,6 +37,15 @@ impl Control {
     /// Opens the pool and tries one connection. `pool_max`: most connections, at least one, at most
     /// `CONTROL_CONNECTIONS_MAX`.
     pub async fn connect(url: &str, pool_max: usize) -> Result<Control, ControlError> {
+        Control::connect_reading(url, pool_max, Reads::Committed).await
+    }
+
+    /// As [`Control::connect`], with a choice of what its statements see.
+    pub async fn connect_reading(
+        url: &str,
+        pool_max: usize,
+        reads: Reads,
+    ) -> Result<Control, ControlError> {
         // The URL itself is never quoted: it holds a password.
         let opts = Opts::from_url(url).map_err(|error| {
             ControlError::Rejected(format!("the control URL cannot be used: {error}"))
@@ -46,7 +63,7 @@ impl Control {
             .prefer_socket(false)
             .tcp_nodelay(true)
             .stmt_cache_size(limits::CONTROL_STATEMENTS_CACHED)
-            .setup(session_setup());
+            .setup(session_setup(reads));
         let mut control = Control { pool: Pool::new(builder), address, server: ServerKind::MySql };
         let rows = control.execute("SELECT VERSION(), @@version_comment", vec![]).await?;
         let word = |position| {
@@ -195,13 +212,18 @@ fn settle<T>(answer: Option<mysql_async::Result<T>>) -> Result<T, ControlError> 
     }
 }
 
-fn session_setup() -> Vec<String> {
+fn session_setup(reads: Reads) -> Vec<String> {
     vec![
         format!(
             "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '', autocommit = 1, \
              lock_wait_timeout = {}",
             limits::CONTROL_LOCK_WAIT_SECONDS
         ),
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+        match reads {
+            Reads::Committed => "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+            Reads::Uncommitted => {
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED".to_owned()
+            }
+        },
     ]
 }

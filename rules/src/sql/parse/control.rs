@@ -37,9 +37,12 @@ pub(super) fn set(cursor: &mut Cursor<'_>, digested: &Digested) -> Parsed<Statem
     if cursor.is(1, "PASSWORD") {
         return Ok(Statement::Ddl { tables: Vec::new() });
     }
-    let transaction = if cursor.is_any(1, &["SESSION", "GLOBAL", "LOCAL"]) { 2 } else { 1 };
-    if cursor.is(transaction, "TRANSACTION") {
+    if cursor.is(1, "GLOBAL") && cursor.is(2, "TRANSACTION") {
         return Ok(Statement::Harmless);
+    }
+    let transaction = if cursor.is_any(1, &["SESSION", "LOCAL"]) { 2 } else { 1 };
+    if cursor.is(transaction, "TRANSACTION") {
+        return Ok(Statement::Set(vec![Setting::Isolation]));
     }
     let mut settings = Vec::new();
     for part in cursor.split(1..cursor.end())? {
@@ -82,6 +85,9 @@ fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Opti
     }
     let name =
         name.trim_start_matches("@@").trim_start_matches("session.").trim_start_matches("local.");
+    if matches!(name, "transaction_isolation" | "tx_isolation") {
+        return Some(Setting::Isolation);
+    }
     let relevant = [
         "autocommit",
         "sql_mode",

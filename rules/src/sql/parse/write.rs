@@ -10,7 +10,7 @@ use crate::sql::statement::{
 const TAIL: [&str; 4] = ["WHERE", "ORDER", "LIMIT", "RETURNING"];
 
 pub(super) fn update(cursor: &mut Cursor<'_>, with: bool) -> Parsed<Statement> {
-    while cursor.eat_any(&["LOW_PRIORITY", "IGNORE"]) {}
+    let ignore = ignores(cursor, &["LOW_PRIORITY"]);
     let span = cursor.until(&["SET"])?;
     let set = cursor.at;
     let tables = table_refs(cursor, span)?;
@@ -20,12 +20,12 @@ pub(super) fn update(cursor: &mut Cursor<'_>, with: bool) -> Parsed<Statement> {
     }
     let list = cursor.until(&TAIL)?;
     let assignments = assignments(cursor, list)?;
-    let clauses = clauses(cursor, with)?;
+    let clauses = Clauses { ignore, ..clauses(cursor, with)? };
     Ok(Statement::Update(Update { tables, assignments, clauses }))
 }
 
 pub(super) fn delete(cursor: &mut Cursor<'_>, with: bool) -> Parsed<Statement> {
-    while cursor.eat_any(&["LOW_PRIORITY", "QUICK", "IGNORE"]) {}
+    let ignore = ignores(cursor, &["LOW_PRIORITY", "QUICK"]);
     let (targets, tables) = if cursor.eat("FROM") {
         let start = cursor.at;
         let targets = targets(cursor);
@@ -49,11 +49,23 @@ pub(super) fn delete(cursor: &mut Cursor<'_>, with: bool) -> Parsed<Statement> {
     let tail = cursor.at;
     let tables = table_refs(cursor, tables)?;
     cursor.at = tail;
-    let clauses = clauses(cursor, with)?;
+    let clauses = Clauses { ignore, ..clauses(cursor, with)? };
     if targets.is_empty() && (tables.tables.len() != 1 || tables.derived) {
         return cursor.stuck();
     }
     Ok(Statement::Delete(Delete { targets, tables, clauses }))
+}
+
+/// Passes over the statement's modifiers; whether IGNORE is among them.
+fn ignores(cursor: &mut Cursor<'_>, others: &[&str]) -> bool {
+    let mut ignore = false;
+    loop {
+        if cursor.eat("IGNORE") {
+            ignore = true;
+        } else if !cursor.eat_any(others) {
+            return ignore;
+        }
+    }
 }
 
 /// `t1, s.t2.*, t3.*`

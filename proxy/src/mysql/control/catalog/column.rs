@@ -34,6 +34,7 @@ pub(super) fn column(row: &Row, server: ServerKind, json: bool) -> Column {
         auto_increment: extra.contains("auto_increment"),
         generated,
         on_update_now: extra.contains("on update"),
+        invisible: extra.contains("invisible"),
         charset: row.get(6).and_then(known),
         collation: row.get(7).and_then(known),
     }
@@ -160,10 +161,13 @@ mod tests {
     fn flags_come_from_extra() {
         let of = |extra: &str| column(&row("int", "NO", None, extra), ServerKind::MySql, false);
         assert!(of("auto_increment").auto_increment);
+        let hidden_key = of("auto_increment INVISIBLE");
+        assert!(hidden_key.auto_increment && hidden_key.invisible);
         assert!(of("VIRTUAL GENERATED").generated);
         assert!(of("STORED GENERATED").generated);
         assert!(!of("DEFAULT_GENERATED").generated);
         assert!(of("DEFAULT_GENERATED on update CURRENT_TIMESTAMP").on_update_now);
+        assert!(!of("").invisible);
         assert_eq!(of("").default, DefaultValue::None);
     }
 

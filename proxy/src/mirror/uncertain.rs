@@ -1,0 +1,227 @@
+//! Commits whose end MySQL did not tell: Segue was killed, or a connection broke in the middle. MySQL
+//! may still work on the statement and commit it later, so such debts stay owed until a refresh
+//! that begins after the statement's connection has left the server.
+//! Never here: reading MySQL's list of connections, or looking up keys.
+//!
+//! ```text
+//! uncertain --connection gone----------------------------------> expanded, done as any other
+//!           --still there--> expanded early --...--gone or late--> expanded again, done
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use segue_config::limits;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::DebtId;
+use super::parts::Shared;
+use super::record::Debt;
+use crate::journal::RecordId;
+use crate::mysql::control::{Connections, ControlError};
+
+/// MySQL's side of the session that a debt belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Session {
+    /// The connection's number in the server's greeting: the low 32 bits of its id.
+    pub connection: u32,
+    /// When it was owed, in milliseconds of Unix time: by it a restart of the server is noticed, after
+    /// which numbers are given again.
+    pub owed_at: u64,
+}
+
+impl Session {
+    pub fn now(connection: u32) -> Session {
+        Session { connection, owed_at: unix_millis() }
+    }
+
+    fn age(&self) -> Duration {
+        Duration::from_millis(unix_millis().saturating_sub(self.owed_at))
+    }
+
+    /// Whether a look at the server shows that the session's last statement has ended. A connection
+    /// that has been given the same number counts as this one: waiting too long is harmless.
+    fn has_ended(&self, age: Duration, seen: &Connections) -> bool {
+        let restarted = seen.uptime + UPTIME_SLACK < age;
+        restarted || !seen.numbers.contains(&self.connection)
+    }
+}
+
+fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The server counts its uptime in whole seconds.
+const UPTIME_SLACK: Duration = Duration::from_secs(2);
+
+/// A debt in the books that waits for its connection's end.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    debt: DebtId,
+    session: Session,
+    since: Instant,
+    /// It has been expanded once, so that what is committed already need not wait.
+    early: bool,
+}
+
+/// What a look at the server says about the waiting debts.
+enum Look {
+    Seen(Connections),
+    /// Other accounts' connections are hidden from the control account.
+    Hidden,
+    /// MySQL does not answer now.
+    Nothing,
+}
+
+impl Shared {
+    /// Takes up a debt whose commit may still be to come.
+    pub(crate) fn take_up_uncertain(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
+        let Some(session) = debt.session.filter(|_| !debt.entries.is_empty()) else {
+            // Nobody's statement: a sweep of Segue's own.
+            self.take_up(debt, record);
+            return;
+        };
+        let since = self.now();
+        self.open(debt, record, |state, debt| {
+            state.uncertain.push(Waiting { debt, session, since, early: false });
+        });
+        self.uncertain_added.notify_one();
+    }
+
+    /// Expands what need not wait any longer, and what waits for the first time. Returns how many wait.
+    fn sort_out(self: &Arc<Self>, look: &Look) -> usize {
+        let (now, mut late) = (self.now(), 0);
+        let (mut ended, mut early) = (Vec::new(), Vec::new());
+        let left = {
+            let mut state = self.state.lock();
+            state.uncertain.retain_mut(|waiting| {
+                let waited = now.saturating_duration_since(waiting.since);
+                let end = match look {
+                    Look::Nothing => return true,
+                    Look::Seen(seen) => {
+                        let age = waited.max(waiting.session.age());
+                        waiting.session.has_ended(age, seen)
+                    }
+                    Look::Hidden => waited >= limits::UNCERTAIN_GRACE,
+                };
+                let too_late = waited >= limits::UNCERTAIN_WAIT_MAX;
+                late += usize::from(too_late && !end);
+                if end || too_late {
+                    ended.push(waiting.debt);
+                } else if !std::mem::replace(&mut waiting.early, true) {
+                    early.push(waiting.debt);
+                }
+                !(end || too_late)
+            });
+            state.expanding += ended.len();
+            state.uncertain.len()
+        };
+        if late > 0 {
+            tracing::error!(
+                late,
+                "connections lasted too long after a commit of unknown end; their keys are refreshed \
+                 now, a later commit would be missed"
+            );
+        }
+        for id in early {
+            self.expand_again(id);
+        }
+        for id in ended {
+            self.spawn_expansion(id);
+        }
+        left
+    }
+
+    async fn look(&self, visible_at_start: bool) -> Look {
+        if !visible_at_start {
+            return Look::Hidden;
+        }
+        // Revoked meanwhile? Then a short list would look like connections that are gone.
+        match self.connections_visible().await {
+            Some(true) => {}
+            Some(false) => return Look::Hidden,
+            None => return Look::Nothing,
+        }
+        match self.control.connections().await {
+            Ok(seen) => Look::Seen(seen),
+            Err(ControlError::Transient(_)) => Look::Nothing,
+            Err(error @ ControlError::Rejected(_)) => {
+                tracing::warn!(%error, "MySQL's connections cannot be listed");
+                Look::Hidden
+            }
+        }
+    }
+
+    /// Whether other accounts' connections show. `None`: MySQL does not answer now.
+    async fn connections_visible(&self) -> Option<bool> {
+        match self.control.process_grant_missing().await {
+            Ok(missing) => Some(missing.is_none()),
+            Err(ControlError::Transient(_)) => None,
+            Err(ControlError::Rejected(_)) => Some(false),
+        }
+    }
+}
+
+/// Watches the connections of uncertain debts until the mirror stops.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    let stop = shared.stop.clone();
+    let _ = stop.run_until_cancelled(watch_on(&shared)).await;
+}
+
+async fn watch_on(shared: &Arc<Shared>) {
+    // A grant given later counts for new connections only, and the pool's may be older.
+    let visible_at_start = loop {
+        match shared.connections_visible().await {
+            Some(visible) => break visible,
+            None => tokio::time::sleep(limits::UNCERTAIN_POLL_MAX).await,
+        }
+    };
+    if !visible_at_start {
+        tracing::warn!(
+            "the control account lacks PROCESS: after a crash or a broken connection, Segue cannot see \
+             whether MySQL still works on a statement, and refreshes its keys a second time after {} s \
+             instead (docs/reference/grants.md)",
+            limits::UNCERTAIN_GRACE.as_secs()
+        );
+    }
+    let mut pause = limits::UNCERTAIN_POLL_MIN;
+    loop {
+        if shared.state.lock().uncertain.is_empty() {
+            pause = limits::UNCERTAIN_POLL_MIN;
+            shared.uncertain_added.notified().await;
+        }
+        let look = shared.look(visible_at_start).await;
+        if shared.sort_out(&look) == 0 {
+            continue;
+        }
+        let added = shared.uncertain_added.notified();
+        pause = match tokio::time::timeout(pause, added).await {
+            Ok(()) => limits::UNCERTAIN_POLL_MIN,
+            Err(_) => (pause * 2).min(limits::UNCERTAIN_POLL_MAX),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn seen(numbers: &[u32], uptime: u64) -> Connections {
+        let numbers: BTreeSet<u32> = numbers.iter().copied().collect();
+        Connections { numbers, uptime: Duration::from_secs(uptime) }
+    }
+
+    #[test]
+    fn a_session_has_ended_when_its_number_is_gone_or_the_server_was_restarted() {
+        let session = Session::now(7);
+        let age = Duration::from_secs(60);
+        assert!(session.has_ended(age, &seen(&[6, 8], 1_000)));
+        assert!(!session.has_ended(age, &seen(&[6, 7], 1_000)));
+        // Another connection that was given the number after a restart.
+        assert!(session.has_ended(age, &seen(&[6, 7], 50)));
+        assert!(!session.has_ended(age, &seen(&[6, 7], 59)));
+    }
+}

@@ -1,0 +1,107 @@
+//! Segue's HTTP side as tests use it: requests with the token, metrics, waiting for owed work.
+//! Never here: starting Segue.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::ADMIN_TOKEN;
+
+/// The HTTP side of one Segue on this machine.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    port: u16,
+}
+
+impl Api {
+    pub fn at(port: u16) -> Api {
+        // Segue closes connections after a while, perhaps just as a request goes out on an idle one.
+        let builder = reqwest::Client::builder().pool_max_idle_per_host(0);
+        Api { http: builder.build().expect("a client without TLS files can be built"), port }
+    }
+
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Whether it serves.
+    pub async fn is_healthy(&self) -> bool {
+        let request = self.http.get(self.admin_url("/healthz")).timeout(Duration::from_secs(2));
+        request.send().await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// `GET` on the API: the JSON of a successful answer.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.ask(self.http.get(self.admin_url(path))).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.put(self.admin_url(path)).json(body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.post(self.admin_url(path)).json(body)).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value> {
+        let answer = request.bearer_auth(ADMIN_TOKEN).timeout(Duration::from_secs(60)).send();
+        let answer = answer.await.context("ask segue's API")?;
+        let (status, text) = (answer.status(), answer.text().await.context("read the answer")?);
+        if !status.is_success() {
+            bail!("{status}: {text}");
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).with_context(|| format!("read the answer: {text}"))
+    }
+
+    /// Sum of a metric over all its labels; 0 where it has no sample.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let answer = self.http.get(self.admin_url("/metrics")).bearer_auth(ADMIN_TOKEN).send();
+        let text = answer.await.context("read metrics")?.text().await.context("read metrics")?;
+        Ok(sum_of_metric(&text, name))
+    }
+
+    /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed.
+    pub async fn settle(&self, limit: Duration) -> Result<()> {
+        let (begin, mut settled) = (tokio::time::Instant::now(), false);
+        loop {
+            let owed = self.metric("segue_owed").await?;
+            let sweeps = self.metric("segue_sweeps_owed").await?;
+            // Looked at twice: an application may have its answer a moment before the books have it.
+            match owed == 0.0 && sweeps == 0.0 {
+                true if settled => return Ok(()),
+                now => settled = now,
+            }
+            if begin.elapsed() > limit {
+                bail!("after {limit:?} {owed} entries and {sweeps} sweeps are still owed");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn sum_of_metric(text: &str, name: &str) -> f64 {
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+    samples
+        .filter(|rest| rest.starts_with(['{', ' ']))
+        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metric_sums_its_own_samples_only() {
+        let text = "# TYPE segue_owed gauge\nsegue_owed{table=\"a\"} 2\nsegue_owed{table=\"b\"} 3\n\
+                    segue_owed_other{table=\"a\"} 7\nsegue_connections 4\n";
+        assert_eq!(sum_of_metric(text, "segue_owed"), 5.0);
+        assert_eq!(sum_of_metric(text, "segue_connections"), 4.0);
+        assert_eq!(sum_of_metric(text, "segue_none"), 0.0);
+    }
+}
