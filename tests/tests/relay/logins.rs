@@ -235,7 +235,7 @@ on_each_server!(user_is_changed_and_session_reset, |server: &'static Server| asy
                     .with_db_name(Some(accounts.database.name.clone()));
                 let changed = connection.change_user(change).await;
                 seen.push(changed.map_err(|error| error.to_string()).err());
-                let row: Result<Option<(String, Option<String>, Option<i64>)>, _> =
+                let row: Result<Option<mysql_async::Row>, _> =
                     connection.query_first("SELECT CURRENT_USER(), DATABASE(), @left").await;
                 seen.push(row.ok().map(|row| format!("{row:?}")));
             }
