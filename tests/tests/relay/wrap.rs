@@ -99,19 +99,16 @@ on_each_server!(row_count_is_that_of_the_statement, |server: &'static Server| as
     }
 });
 
-on_each_server!(other_questions_about_the_statement, |server: &'static Server| async move {
+// Documented: these see Segue's COMMIT. Whoever makes one of them right moves it to the tests above.
+on_each_server!(other_questions_see_the_commit, |server: &'static Server| async move {
     for ask in [
-        "SHOW ERRORS",
-        "SHOW COUNT(*) WARNINGS",
-        "SELECT @@warning_count, @@error_count",
-        "SHOW WARNINGS LIMIT 1",
         "GET DIAGNOSTICS @n = NUMBER, @r = ROW_COUNT",
         "SELECT 1 FROM DUAL WHERE ROW_COUNT() = 1",
         "SELECT FOUND_ROWS()",
     ] {
         let after = Step::query("SELECT @n, @r");
         let found = differing(server, &[Step::query(ask), after], 0).await;
-        eprintln!("ASK {ask}: {} differ\n{}", found.len(), found.join("\n"));
+        assert!(!found.is_empty(), "{ask}");
     }
 });
 

@@ -134,6 +134,21 @@ async fn an_unknown_statement_sweeps_and_a_parse_error_does_not() {
 }
 
 #[tokio::test]
+async fn an_unknown_statement_in_a_transaction_sweeps_once_after_its_end() {
+    for end in ["COMMIT", "ROLLBACK"] {
+        let mut stage = Stage::new().await;
+        stage.run("BEGIN").await;
+        stage.run("CALL tidy_up()").await;
+        assert!(!stage.connection.is_idle());
+        assert!(!stage.events().contains(&"committed".to_owned()), "it is kept");
+        stage.run(end).await;
+        assert!(stage.connection.is_idle());
+        let count = |event: &str| stage.events().iter().filter(|e| *e == event).count();
+        assert_eq!((count("owe sweep of users"), count("committed")), (1, 1), "{end}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_commit_counts_as_committed() {
     let mut stage = Stage::new().await;
     stage.run("BEGIN").await;
