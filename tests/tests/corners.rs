@@ -2,6 +2,8 @@
 //! mapped one.
 //! Never here: the ordinary statement forms (see `capture`).
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use segue_tests::harness::{Kind, Server};
 use segue_tests::on_each_server;
 use segue_tests::scene::{Scene, Script};

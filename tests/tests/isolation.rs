@@ -2,6 +2,8 @@
 //! every isolation level: made to happen by row locks, not by chance.
 //! Never here: statements without rivals (see `capture`).
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;

@@ -2,6 +2,8 @@
 //! change of phase misses no transaction.
 //! Never here: which changes of phase are allowed (see `segue_rules::phase`).
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;

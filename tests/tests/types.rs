@@ -2,6 +2,8 @@
 //! stored for it, and the way back to the very value that MySQL holds.
 //! Never here: conversions without a server (see `segue_rules::value`).
 
+#![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
+
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
