@@ -25,6 +25,8 @@ pub const EXPECTED_ERRORS: &[(u16, &str)] = &[
     (1451, "parent row is referenced"),
     (1452, "parent row is missing"),
     (1525, "incorrect value in a comparison"),
+    // MariaDB's answer where the wait for the table's AUTO-INC lock ends in a deadlock or a time-out.
+    (1467, "no automatic value: its lock was not to be had"),
     (1690, "expression out of range"),
     (1761, "cascade meets a duplicate key"),
     (3008, "cascade too deep (a chain or circle of references to the own table)"),
