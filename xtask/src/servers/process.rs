@@ -127,8 +127,23 @@ impl ServerProcess {
     }
 }
 
-/// A loopback port that was free a moment ago.
+/// Ports below those that Linux gives to outgoing connections (32768 on), so that no client takes one
+/// between the look here and the server's start.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A loopback port that was free a moment ago. One process never gives the same port twice in a row, and
+/// processes begin at different places.
 pub fn free_port() -> std::io::Result<u16> {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let width = u32::from(PORTS.end - PORTS.start);
+    for _ in 0..width {
+        let step = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(211).wrapping_add(step) % width;
+        let port = PORTS.start + u16::try_from(place).unwrap_or_default();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
