@@ -191,3 +191,12 @@ impl Default for Metrics {
         Self::new()
     }
 }
+
+/// Sum of a metric over all its labels, read from [`Metrics::render`]'s text; 0 where it has no sample.
+pub fn sum_of_metric(text: &str, name: &str) -> f64 {
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+    samples
+        .filter(|rest| rest.starts_with(['{', ' ']))
+        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}

@@ -8,4 +8,4 @@ pub mod redact;
 
 pub use clock::{timestamp, timestamp_now};
 pub use logging::init_logging;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, sum_of_metric};

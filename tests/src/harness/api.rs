@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use segue::telemetry::sum_of_metric;
 use serde_json::Value;
 
 use super::ADMIN_TOKEN;
@@ -82,14 +83,6 @@ impl Api {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-}
-
-fn sum_of_metric(text: &str, name: &str) -> f64 {
-    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-    samples
-        .filter(|rest| rest.starts_with(['{', ' ']))
-        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::shop::{CONTRACT, Shop};
 use crate::app;
 use crate::dynamo::{self, Store};
 use crate::mysql::control::Control;
+use crate::telemetry::sum_of_metric;
 use crate::telemetry::{Metrics, init_logging};
 
 /// Connections for the comparison: one reads at a time, one is spare.
@@ -226,15 +227,6 @@ fn settings(
         Ok(settings) => Ok(settings),
         Err(faults) => bail!("the demo's settings have faults: {faults:?}"),
     }
-}
-
-/// Sum of a metric over all its labels; 0 where it has no sample.
-fn sum_of_metric(text: &str, name: &str) -> f64 {
-    let samples = text.lines().filter_map(|line| line.strip_prefix(name));
-    samples
-        .filter(|rest| rest.starts_with(['{', ' ']))
-        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
 }
 
 #[cfg(test)]
