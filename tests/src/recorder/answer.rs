@@ -79,6 +79,19 @@ impl Answer {
         self.state == State::Done
     }
 
+    /// Where the status flags of the next packet stand in its payload, if it has any.
+    pub fn status_at(&self, payload: &[u8]) -> Option<usize> {
+        let first = *payload.first()?;
+        let modern = self.capabilities & DEPRECATE_EOF != 0;
+        let is_end = first == 0xfe && (modern && payload.len() < 0xff_ffff || payload.len() < 9);
+        match self.state {
+            State::First if first == 0 => status_of_ok(payload).ok().map(|(at, _)| at),
+            State::Rows if is_end && modern => status_of_ok(payload).ok().map(|(at, _)| at),
+            State::Rows | State::Skip(1, After::ColumnsEnd) if is_end => Some(3),
+            _ => None,
+        }
+    }
+
     /// Takes one packet.
     pub fn takes(&mut self, payload: &[u8]) -> Result<Turn> {
         let first = *payload.first().context("an empty packet")?;
@@ -87,7 +100,7 @@ impl Answer {
         self.state = match (self.state, first) {
             (State::First, 0xfb) => return Ok(Turn::Client),
             (State::First | State::Rows | State::Fields | State::Prepare, 0xff) => State::Done,
-            (State::First, 0) => self.after_result(status_of_ok(payload)?),
+            (State::First, 0) => self.after_result(status_of_ok(payload)?.1),
             (State::First, _) => {
                 let (columns, rest) = length(payload)?;
                 let metadata = self.capabilities & OPTIONAL_METADATA == 0 || rest != [0];
@@ -106,7 +119,7 @@ impl Answer {
             }
             (State::Skip(1, After::Done), _) => State::Done,
             (State::Skip(left, after), _) => State::Skip(left - 1, after),
-            (State::Rows, _) if is_end && modern => self.after_result(status_of_ok(payload)?),
+            (State::Rows, _) if is_end && modern => self.after_result(status_of_ok(payload)?.1),
             (State::Rows, _) if is_end => {
                 self.after_result(u16::from_le_bytes([payload[3], payload[4]]))
             }
@@ -138,10 +151,12 @@ impl Answer {
     }
 }
 
-fn status_of_ok(payload: &[u8]) -> Result<u16> {
+/// An OK packet's status flags and where they stand.
+fn status_of_ok(payload: &[u8]) -> Result<(usize, u16)> {
     let (_, rest) = length(&payload[1..])?;
     let (_, rest) = length(rest)?;
-    Ok(u16::from_le_bytes(*rest.first_chunk().context("an OK packet without status")?))
+    let status = rest.first_chunk().context("an OK packet without status")?;
+    Ok((payload.len() - rest.len(), u16::from_le_bytes(*status)))
 }
 
 /// A length-encoded integer and what follows it.
