@@ -174,13 +174,8 @@ async fn run(
         operations: operations.clone(),
         token,
     });
-    let (stop, failed) = (stop_rest.clone(), ended.clone());
-    tracker.spawn(async move {
-        if let Err(error) = console::serve(sockets.admin.0, console, stop).await {
-            tracing::error!(%error, "the HTTP side ended");
-            failed.cancel();
-        }
-    });
+    let failed = ended.clone();
+    tracker.spawn(serve_console(sockets.admin.0, console, stop_rest.clone(), failed));
     let reloader =
         Reloader::new(settings, live.clone(), phases, control.clone(), store.clone(), operations)?;
     tracker.spawn(reloader.run(stop_rest.clone()));
@@ -196,6 +191,19 @@ async fn run(
         store,
         live,
     })
+}
+
+/// The sidecar does not go on without its HTTP side: `failed` tells.
+async fn serve_console(
+    listener: TcpListener,
+    console: Arc<Console>,
+    stop: CancellationToken,
+    failed: CancellationToken,
+) {
+    if let Err(error) = console::serve(listener, console, stop).await {
+        tracing::error!(%error, "the HTTP side ended");
+        failed.cancel();
+    }
 }
 
 /// Bounds the first answer of a store.
