@@ -27,12 +27,12 @@ pub use stop::StopReport;
 use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
+use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
-use crate::mysql::upstream::Upstream;
-use crate::session::{self, SessionParts, SessionShared};
+use crate::session::{self, SessionShared};
 use crate::telemetry::{Digests, Metrics};
 use operations::SidecarOperations;
 use reload::Reloader;
@@ -155,14 +155,8 @@ async fn run(
         metrics: metrics.clone(),
     });
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
-    let sessions = SessionParts {
-        live: live.clone(),
-        ledger: Some(Arc::new(mirror.clone())),
-        metrics: metrics.clone(),
-        observed: observed.clone(),
-        upstream: Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls),
-        tls,
-    };
+    let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, tls);
     let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let sessions =
         tokio::spawn(session::serve(sockets.mysql.0, workers, shared, stop_sessions.clone()));
