@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use segue_config::{Settings, limits};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +32,7 @@ use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::mysql::upstream::Upstream;
+use crate::session::entrance::Entrance;
 use crate::session::{self, SessionShared};
 use crate::telemetry::Metrics;
 use operations::SidecarOperations;
@@ -80,7 +80,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
 /// As [`start`], perhaps broken on purpose.
 pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Running, StartError> {
-    let tls = session::tls::acceptor(&settings.tls)?;
+    let entrance = Entrance::new(&settings)?;
     let sockets = Sockets {
         mysql: build::listen(settings.listen.mysql, "[listen] mysql").await?,
         admin: build::listen(settings.listen.admin, "[listen] admin").await?,
@@ -90,7 +90,7 @@ pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Runni
     let settings = Arc::new(settings);
     let (mysql_addr, admin_addr) = (sockets.mysql.1, sockets.admin.1);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), options, sockets, connected, tls, token.clone()).await?;
+    let parts = run(settings.clone(), options, sockets, connected, entrance, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -126,7 +126,7 @@ async fn run(
     options: AppOptions,
     sockets: Sockets,
     connected: Connected,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
     let Connected { control, store, journal, recovery, live, metrics } = connected;
@@ -155,9 +155,10 @@ async fn run(
         store: store.clone(),
         metrics: metrics.clone(),
     });
-    let upstream = Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls);
+    let upstream = Upstream::new(&settings.mysql);
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let shared = SessionShared::new(live.clone(), Some(ledger), metrics.clone(), upstream, tls);
+    let shared =
+        SessionShared::new(live.clone(), Some(ledger), metrics.clone(), upstream, entrance);
     let sessions =
         tokio::spawn(session::serve(sockets.mysql.0, Arc::new(shared), stop_sessions.clone()));
     let console = Arc::new(Console {

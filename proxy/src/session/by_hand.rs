@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use segue_config::settings::{Tls, UpstreamTls};
+use segue_config::Settings;
 use segue_rules::catalog::{Catalog, ServerKind};
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
@@ -35,17 +35,19 @@ async fn relay_by_hand() {
     let mut tasks = Vec::new();
     for relay in relays.split(' ') {
         let parts: Vec<&str> = relay.split(',').collect();
-        let policy = match parts[2] {
-            "always" => UpstreamTls::Always,
-            "never" => UpstreamTls::Never,
-            _ => UpstreamTls::AsClient,
-        };
+        let text = format!(
+            "[mysql]\naddress = \"{}\"\nupstream_tls = \"{}\"\ncontrol_url = \"mysql://x@x:1\"\n\
+             [contract]\npath = \"x\"\ndatabase = \"x\"\n",
+            parts[1], parts[2]
+        );
+        let settings = Settings::parse(&text, "segue.toml", &|name| std::env::var(name).ok());
+        let settings = settings.expect("the settings are right");
         let shared = Arc::new(SessionShared::new(
             Arc::new(Live::new(Arc::new(no_rules()), PhaseMap::default())),
             None,
             Arc::new(Metrics::new()),
-            Upstream::new(parts[1], policy),
-            tls::acceptor(&Tls::default()).expect("a certificate can be made"),
+            Upstream::new(&settings.mysql),
+            Entrance::new(&settings).expect("a certificate can be made"),
         ));
         let listener = TcpListener::bind(parts[0]).await.expect("the port is free");
         tasks.push(tokio::spawn(serve(listener, shared, stop.clone())));

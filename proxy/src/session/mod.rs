@@ -5,6 +5,7 @@ mod authentication;
 #[cfg(test)]
 mod by_hand;
 mod client;
+pub mod entrance;
 mod login;
 mod pin;
 pub mod tls;
@@ -14,7 +15,6 @@ use std::time::Duration;
 
 use segue_config::limits;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,7 @@ use crate::telemetry::Metrics;
 use crate::wire::channel::Channel;
 use crate::wire::transport::Transport;
 use client::Client;
+use entrance::Entrance;
 use pin::Scopes;
 
 /// What all sessions share.
@@ -35,7 +36,7 @@ pub struct SessionShared {
     scopes: Scopes,
     metrics: Arc<Metrics>,
     upstream: Upstream,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     execution: Arc<Execution>,
 }
 
@@ -46,12 +47,18 @@ impl SessionShared {
         ledger: Option<Arc<dyn Ledger>>,
         metrics: Arc<Metrics>,
         upstream: Upstream,
-        tls: TlsAcceptor,
+        entrance: Entrance,
     ) -> Self {
         let captures = ledger.is_some();
         let execution =
             Arc::new(Execution { ledger, plans: PlanCache::default(), metrics: metrics.clone() });
-        SessionShared { scopes: Scopes::new(live, captures), metrics, upstream, tls, execution }
+        SessionShared {
+            scopes: Scopes::new(live, captures),
+            metrics,
+            upstream,
+            entrance,
+            execution,
+        }
     }
 }
 
@@ -105,22 +112,25 @@ async fn session(stream: TcpStream, shared: Arc<SessionShared>, stop: Cancellati
             shared.metrics.upstream_failures.inc();
             tracing::warn!(%error, "a client could not be connected");
         }
+        Err(error @ (SessionError::Login(_) | SessionError::ProxyHeader { .. })) => {
+            tracing::warn!(%error, "a client could not be connected");
+        }
         Err(error) => tracing::debug!(%error, "a session ended early"),
     }
 }
 
 async fn converse(
-    stream: TcpStream,
+    mut stream: TcpStream,
     shared: &Arc<SessionShared>,
     stop: CancellationToken,
 ) -> Result<(), SessionError> {
     stream.set_nodelay(true).map_err(client_io)?;
+    let addresses = shared.entrance.addresses(&mut stream).await?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     let limit = Duration::from_secs(limits::LOGIN_SECONDS_MAX);
+    let login = login::log_in(client, addresses, &shared.upstream, &shared.entrance);
     let logged_in =
-        tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
-            .await
-            .map_err(|_| SessionError::LoginTimeout)??;
+        tokio::time::timeout(limit, login).await.map_err(|_| SessionError::LoginTimeout)??;
     match logged_in {
         Some(logged_in) => Client::new(logged_in, shared.clone()).serve(stop).await,
         None => Ok(()),
