@@ -26,15 +26,14 @@ pub use stop::StopReport;
 use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
-use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::mysql::upstream::Upstream;
 use crate::session::entrance::Entrance;
-use crate::session::{self, SessionShared};
-use crate::telemetry::Metrics;
+use crate::session::{self, SessionParts, SessionShared};
+use crate::telemetry::{Digests, Metrics};
 use operations::SidecarOperations;
 use reload::Reloader;
 
@@ -155,16 +154,23 @@ async fn run(
         store: store.clone(),
         metrics: metrics.clone(),
     });
-    let upstream = Upstream::new(&settings.mysql);
-    let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let shared =
-        SessionShared::new(live.clone(), Some(ledger), metrics.clone(), upstream, entrance);
+    let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
+    let sessions = SessionParts {
+        live: live.clone(),
+        ledger: Some(Arc::new(mirror.clone())),
+        metrics: metrics.clone(),
+        observed: observed.clone(),
+        upstream: Upstream::new(&settings.mysql),
+        entrance,
+    };
+    let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let sessions =
-        tokio::spawn(session::serve(sockets.mysql.0, Arc::new(shared), stop_sessions.clone()));
+        tokio::spawn(session::serve(sockets.mysql.0, workers, shared, stop_sessions.clone()));
     let console = Arc::new(Console {
         live: live.clone(),
         phases: phases.clone(),
         metrics: metrics.clone(),
+        observed,
         operations: operations.clone(),
         token,
     });
