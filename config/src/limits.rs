@@ -166,6 +166,12 @@ pub const LOGIN_PACKET_BYTES_MAX: usize = 1024 * 1024;
 /// Seconds to reach MySQL for a new client connection.
 pub const UPSTREAM_CONNECT_SECONDS_MAX: u64 = 10;
 
+/// Most bytes of a PROXY header: addresses take 52, the rest is for extensions, which are not read.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * 1024;
+
+/// Seconds for a load balancer's PROXY header: it is the first thing sent, before any client's turn.
+pub const PROXY_HEADER_SECONDS_MAX: u64 = 10;
+
 /// Seconds a client may take to log in, so that silent sockets do not pile up.
 pub const LOGIN_SECONDS_MAX: u64 = 60;
 

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::SettingError;
+use crate::network::Network;
 
 /// Checked settings of the process.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub mysql: SocketAddr,
+    /// Where connections begin with a PROXY header.
+    pub proxy_protocol_networks: Vec<Network>,
     pub admin: SocketAddr,
     /// Threads that carry sessions; `None`: as many as suit the machine.
     pub workers: Option<usize>,
@@ -49,6 +52,15 @@ pub struct Mysql {
     /// With the control account's password: never logged.
     pub control_url: String,
     pub upstream_tls: UpstreamTls,
+    /// The header that tells the server of the real client.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Versions of the PROXY protocol: text and binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    V1,
+    V2,
 }
 
 /// Whether the leg to MySQL is encrypted.
@@ -159,6 +171,7 @@ impl fmt::Debug for Mysql {
             .field("address", &self.address)
             .field("control_url", &"(redacted)")
             .field("upstream_tls", &self.upstream_tls)
+            .field("proxy_protocol", &self.proxy_protocol)
             .finish()
     }
 }

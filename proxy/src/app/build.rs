@@ -11,7 +11,6 @@ use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use segue_rules::value::TableName;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
@@ -24,6 +23,7 @@ use crate::mirror::{
 };
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
 use crate::mysql::upstream::Upstream;
+use crate::session::entrance::Entrance;
 use crate::session::{SessionParts, Workers};
 use crate::telemetry::{Digests, Metrics};
 
@@ -227,15 +227,15 @@ pub fn session_parts(
     ledger: Arc<dyn Ledger>,
     metrics: &Arc<Metrics>,
     observed: &Option<Arc<Digests>>,
-    tls: TlsAcceptor,
+    entrance: Entrance,
 ) -> SessionParts {
     SessionParts {
         live: live.clone(),
         ledger: Some(ledger),
         metrics: metrics.clone(),
         observed: observed.clone(),
-        upstream: Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls),
-        tls,
+        upstream: Upstream::new(&settings.mysql),
+        entrance,
     }
 }
 
@@ -277,6 +277,11 @@ pub async fn same_server(settings: &Settings, control: &Control) -> Result<(), F
         ));
     }
     if control.address() == relayed {
+        return Ok(());
+    }
+    if settings.mysql.proxy_protocol.is_some() {
+        // The control account speaks without a header, so it may not get in there.
+        tracing::warn!("whether mysql.control_url and mysql.address are one server is not checked");
         return Ok(());
     }
     let other = Control::connect(url.as_str(), 1).await?;

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use segue_config::{Settings, limits};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +31,7 @@ use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
+use crate::session::entrance::Entrance;
 use crate::session::{self, SessionShared};
 use crate::telemetry::{Digests, Metrics};
 use operations::SidecarOperations;
@@ -79,7 +79,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
 /// As [`start`], perhaps broken on purpose.
 pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Running, StartError> {
-    let tls = session::tls::acceptor(&settings.tls)?;
+    let entrance = Entrance::new(&settings)?;
     let sockets = Sockets {
         mysql: build::listen(settings.listen.mysql, "[listen] mysql").await?,
         admin: build::listen(settings.listen.admin, "[listen] admin").await?,
@@ -89,7 +89,7 @@ pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Runni
     let settings = Arc::new(settings);
     let (mysql_addr, admin_addr) = (sockets.mysql.1, sockets.admin.1);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), options, sockets, connected, tls, token.clone()).await?;
+    let parts = run(settings.clone(), options, sockets, connected, entrance, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -125,7 +125,7 @@ async fn run(
     options: AppOptions,
     sockets: Sockets,
     connected: Connected,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
     let Connected { control, store, journal, recovery, live, metrics } = connected;
@@ -156,7 +156,7 @@ async fn run(
     });
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, tls);
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, entrance);
     let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let sessions =
         tokio::spawn(session::serve(sockets.mysql.0, workers, shared, stop_sessions.clone()));

@@ -7,14 +7,15 @@ use segue_config::limits;
 use tokio_util::sync::CancellationToken;
 
 use super::SessionShared;
-use super::authentication::{Authenticated, Exchange};
+use super::authentication::{Authenticated, Challenge, Exchange};
 use super::login::LoggedIn;
 use super::pin::Pin;
-use crate::execute::Connection;
 use crate::execute::command::Command;
 use crate::execute::failure::{SessionError, server_io};
 use crate::execute::prepared::Prepared;
 use crate::execute::state::SessionState;
+use crate::execute::{Connection, Legs};
+use crate::wire::capability;
 use crate::wire::command::{self, AnswerShape, answer_shape};
 use crate::wire::login::Login;
 use crate::wire::scan::Seen;
@@ -184,13 +185,28 @@ impl Client {
     }
 
     async fn change_user(&mut self, command: Command) -> Result<After, SessionError> {
-        let login = Login::parse_change_user(&command.payload(), self.connection.capabilities);
-        self.connection.server.send(&command.frames).await.map_err(server_io)?;
+        let capabilities = self.connection.capabilities;
+        let login = Login::parse_change_user(&command.payload(), capabilities);
+        let Legs { client, server } = self.connection.legs();
+        let unlike = client.is_tls() != server.is_tls();
+        if unlike && command.rest.is_none() && login.as_ref().is_ok_and(Login::reveals_password) {
+            let withheld = Login::unanswered_change_user(&command.payload(), capabilities);
+            let payload = withheld.map_err(SessionError::Client)?;
+            server.send_packet(0, &payload).await.map_err(server_io)?;
+        } else {
+            server.send(&command.frames).await.map_err(server_io)?;
+        }
         if let Some(mut walker) = command.rest {
             self.connection.legs().rest_of_packet(&mut walker).await?;
         }
-        let scramble = self.scramble.clone();
-        let exchange = Exchange { legs: self.connection.legs(), offset: 0, scramble };
+        let plugin = login.as_ref().map(|login| login.plugin.clone()).unwrap_or_default();
+        let exchange = Exchange {
+            legs: self.connection.legs(),
+            offset: 0,
+            challenge: Challenge { plugin, scramble: self.scramble.clone() },
+            key: self.shared.entrance.key.as_ref(),
+            factors: capabilities & capability::MULTI_FACTOR_AUTHENTICATION != 0,
+        };
         match exchange.relay().await? {
             Authenticated::Yes { status } => {
                 self.connection.forget_session();

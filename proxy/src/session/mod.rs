@@ -3,6 +3,7 @@
 
 mod authentication;
 mod client;
+pub mod entrance;
 mod login;
 mod pin;
 pub mod tls;
@@ -13,7 +14,6 @@ use std::time::Duration;
 
 use segue_config::limits;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,7 @@ use crate::telemetry::{Digests, Metrics};
 use crate::wire::channel::Channel;
 use crate::wire::transport::Transport;
 use client::Client;
+use entrance::Entrance;
 use pin::Scopes;
 pub use workers::Workers;
 
@@ -35,7 +36,7 @@ pub struct SessionShared {
     scopes: Scopes,
     metrics: Arc<Metrics>,
     upstream: Upstream,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     execution: Arc<Execution>,
 }
 
@@ -48,16 +49,16 @@ pub struct SessionParts {
     /// Where statements are counted by digest; `None`: they are not.
     pub observed: Option<Arc<Digests>>,
     pub upstream: Upstream,
-    pub tls: TlsAcceptor,
+    pub entrance: Entrance,
 }
 
 impl SessionShared {
     pub fn new(parts: SessionParts) -> Self {
-        let SessionParts { live, ledger, metrics, observed, upstream, tls } = parts;
+        let SessionParts { live, ledger, metrics, observed, upstream, entrance } = parts;
         let scopes = Scopes::new(live, ledger.is_some());
         let plans = PlanCache::default();
         let execution = Execution { ledger, plans, metrics: metrics.clone(), observed };
-        SessionShared { scopes, metrics, upstream, tls, execution: Arc::new(execution) }
+        SessionShared { scopes, metrics, upstream, entrance, execution: Arc::new(execution) }
     }
 }
 
@@ -117,6 +118,9 @@ async fn session(stream: std::net::TcpStream, shared: Arc<SessionShared>, stop: 
             shared.metrics.upstream_failures.inc();
             tracing::warn!(%error, "a client could not be connected");
         }
+        Err(error @ (SessionError::Login(_) | SessionError::ProxyHeader { .. })) => {
+            tracing::warn!(%error, "a client could not be connected");
+        }
         Err(error) => tracing::debug!(%error, "a session ended early"),
     }
 }
@@ -126,14 +130,14 @@ async fn converse(
     shared: &Arc<SessionShared>,
     stop: CancellationToken,
 ) -> Result<(), SessionError> {
-    let stream = TcpStream::from_std(stream).map_err(client_io)?;
+    let mut stream = TcpStream::from_std(stream).map_err(client_io)?;
     stream.set_nodelay(true).map_err(client_io)?;
+    let addresses = shared.entrance.addresses(&mut stream).await?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     let limit = Duration::from_secs(limits::LOGIN_SECONDS_MAX);
+    let login = login::log_in(client, addresses, &shared.upstream, &shared.entrance);
     let logged_in =
-        tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
-            .await
-            .map_err(|_| SessionError::LoginTimeout)??;
+        tokio::time::timeout(limit, login).await.map_err(|_| SessionError::LoginTimeout)??;
     match logged_in {
         Some(logged_in) => Client::new(logged_in, shared.clone()).serve(stop).await,
         None => Ok(()),

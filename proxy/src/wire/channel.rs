@@ -77,6 +77,11 @@ impl Channel {
         Ok(())
     }
 
+    /// Waits until this leg ends while nothing is read from it, as before the greeting. Reads nothing.
+    pub async fn gone(&self) {
+        self.transport.gone().await;
+    }
+
     /// Writes bytes and hands them to the network.
     pub async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.transport.write_all(bytes).await?;
