@@ -85,6 +85,27 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "listen",
+        "max_connections",
+        Kind::Integer { min: 1, max: limits::CLIENTS_MAX },
+        Default("5000"),
+        "Most clients at a time. A further one is told \"Too many connections\" (1040), as MySQL tells it, before MySQL hears of it. Each takes two file descriptors.",
+    ),
+    key(
+        "listen",
+        "login_timeout",
+        Kind::Integer { min: 1, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("60"),
+        "Seconds that a client may take to log in.",
+    ),
+    key(
+        "listen",
+        "idle_timeout",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("0"),
+        "Seconds without a command, in a transaction or not, after which a client is let go as MySQL's `wait_timeout` lets it go: with error 4031 before MySQL, in silence before MariaDB. 0 leaves it to the server.",
+    ),
+    key(
+        "listen",
         "admin",
         Kind::Listen,
         Default("127.0.0.1:9307"),
@@ -110,6 +131,13 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(&["as-client", "always", "never"]),
         Default("as-client"),
         "Whether the leg to MySQL is encrypted: as the client's own leg is, always, or never.",
+    ),
+    key(
+        "mysql",
+        "connect_timeout",
+        Kind::Integer { min: 1, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("10"),
+        "Seconds to reach MySQL for a new client.",
     ),
     key(
         "tls",
@@ -227,6 +255,20 @@ pub const KEYS: &[Key] = &[
         "Bearer token of the HTTP API. A secret: prefer the environment.",
     ),
     key(
+        "shutdown",
+        "drain_seconds",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("15"),
+        "Seconds that clients get on a graceful stop. Idle ones are let go at its begin, busy ones when they fall idle, from its half on in between two statements; a transaction may take all of it and is then cut off.",
+    ),
+    key(
+        "shutdown",
+        "idle_milliseconds",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("300"),
+        "Milliseconds without a statement after which a client counts as idle on a graceful stop. So clients that have just connected come to their end.",
+    ),
+    key(
         "log",
         "format",
         Kind::Choice(&["text", "json"]),
@@ -258,7 +300,8 @@ mod tests {
 
     #[test]
     fn variables_follow_section_and_name() {
-        assert_eq!(KEYS[0].variable(), "SEGUE_LISTEN_MYSQL");
-        assert_eq!(KEYS[3].variable(), "SEGUE_MYSQL_CONTROL_URL");
+        let variables: Vec<String> = KEYS.iter().map(Key::variable).collect();
+        assert_eq!(variables[0], "SEGUE_LISTEN_MYSQL");
+        assert!(variables.contains(&"SEGUE_MYSQL_CONTROL_URL".to_owned()));
     }
 }

@@ -9,6 +9,7 @@ mod value;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::SettingError;
 
@@ -29,6 +30,7 @@ pub struct Settings {
     pub mirror_workers: usize,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
     pub admin_token: Option<String>,
+    pub shutdown: Shutdown,
     pub log: Log,
 }
 
@@ -36,6 +38,11 @@ pub struct Settings {
 pub struct Listen {
     pub mysql: SocketAddr,
     pub admin: SocketAddr,
+    /// Most clients at a time.
+    pub clients_max: usize,
+    pub login_timeout: Duration,
+    /// `None`: the server alone decides.
+    pub idle_timeout: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -45,6 +52,7 @@ pub struct Mysql {
     /// With the control account's password: never logged.
     pub control_url: String,
     pub upstream_tls: UpstreamTls,
+    pub connect_timeout: Duration,
 }
 
 /// Whether the leg to MySQL is encrypted.
@@ -103,6 +111,14 @@ pub struct Journal {
     pub bytes_max: u64,
 }
 
+/// What clients get on a graceful stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    pub drain: Duration,
+    /// Without a statement for so long a client is let go.
+    pub idle: Duration,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     pub format: LogFormat,
@@ -143,6 +159,7 @@ impl fmt::Debug for Settings {
             .field("phases_path", &self.phases_path)
             .field("mirror_workers", &self.mirror_workers)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))
+            .field("shutdown", &self.shutdown)
             .field("log", &self.log)
             .finish()
     }
@@ -154,6 +171,7 @@ impl fmt::Debug for Mysql {
             .field("address", &self.address)
             .field("control_url", &"(redacted)")
             .field("upstream_tls", &self.upstream_tls)
+            .field("connect_timeout", &self.connect_timeout)
             .finish()
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::value::{bytes, check, listen};
 use super::*;
@@ -212,6 +213,10 @@ impl Values {
     fn number(&self, path: &str) -> u64 {
         bytes(&self.text(path)).expect("numbers were checked")
     }
+
+    fn seconds(&self, path: &str) -> Duration {
+        Duration::from_secs(self.number(path))
+    }
 }
 
 fn build(values: &Values) -> Settings {
@@ -220,6 +225,9 @@ fn build(values: &Values) -> Settings {
         listen: Listen {
             mysql: values.listen("listen.mysql"),
             admin: values.listen("listen.admin"),
+            clients_max: values.number("listen.max_connections") as usize,
+            login_timeout: values.seconds("listen.login_timeout"),
+            idle_timeout: Some(values.seconds("listen.idle_timeout")).filter(|t| !t.is_zero()),
         },
         mysql: Mysql {
             address: values.text("mysql.address"),
@@ -229,6 +237,7 @@ fn build(values: &Values) -> Settings {
                 "never" => UpstreamTls::Never,
                 _ => UpstreamTls::AsClient,
             },
+            connect_timeout: values.seconds("mysql.connect_timeout"),
         },
         tls: Tls { certificate: values.path("tls.certificate"), key: values.path("tls.key") },
         dynamodb: Dynamodb {
@@ -253,6 +262,10 @@ fn build(values: &Values) -> Settings {
         phases_path: required_path("phases.path"),
         mirror_workers: values.number("mirror.workers") as usize,
         admin_token: values.optional("admin.token"),
+        shutdown: Shutdown {
+            drain: values.seconds("shutdown.drain_seconds"),
+            idle: Duration::from_millis(values.number("shutdown.idle_milliseconds")),
+        },
         log: Log {
             format: match values.text("log.format").as_str() {
                 "json" => LogFormat::Json,

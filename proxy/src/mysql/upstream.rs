@@ -29,16 +29,18 @@ pub enum UpstreamError {
 pub struct Upstream {
     address: Arc<str>,
     policy: UpstreamTls,
+    connect_timeout: Duration,
     connector: TlsConnector,
 }
 
 impl Upstream {
     /// `address`: `host:port`. Certificates are not verified, as with MySQL's own PREFERRED mode:
     /// servers sign their own, so there is nothing to verify it against.
-    pub fn new(address: &str, policy: UpstreamTls) -> Upstream {
+    pub fn new(address: &str, policy: UpstreamTls, connect_timeout: Duration) -> Upstream {
         Upstream {
             address: address.into(),
             policy,
+            connect_timeout,
             connector: TlsConnector::from(Arc::new(any_certificate::client_config())),
         }
     }
@@ -55,7 +57,7 @@ impl Upstream {
     pub async fn connect(&self) -> Result<Channel, UpstreamError> {
         let failed =
             |reason: String| UpstreamError::Connect { address: self.address.to_string(), reason };
-        let limit = Duration::from_secs(limits::UPSTREAM_CONNECT_SECONDS_MAX);
+        let limit = self.connect_timeout;
         let stream = tokio::time::timeout(limit, TcpStream::connect(&*self.address))
             .await
             .map_err(|_| failed(format!("no answer within {} s", limit.as_secs())))?

@@ -31,7 +31,7 @@ fn no_rules() -> Ruleset {
 #[ignore = "runs until it is ended; for trying real clients by hand"]
 async fn relay_by_hand() {
     let relays = std::env::var("SEGUE_RELAY").expect("SEGUE_RELAY is set");
-    let stop = CancellationToken::new();
+    let stop = Drain::new(Duration::ZERO);
     let mut tasks = Vec::new();
     for relay in relays.split(' ') {
         let parts: Vec<&str> = relay.split(',').collect();
@@ -44,11 +44,16 @@ async fn relay_by_hand() {
             Arc::new(Live::new(Arc::new(no_rules()), PhaseMap::default())),
             None,
             Arc::new(Metrics::new()),
-            Upstream::new(parts[1], policy),
+            Upstream::new(parts[1], policy, Duration::from_secs(10)),
             tls::acceptor(&Tls::default()).expect("a certificate can be made"),
+            ClientLimits {
+                clients_max: 100,
+                login_timeout: Duration::from_secs(60),
+                idle_timeout: None,
+            },
         ));
         let listener = TcpListener::bind(parts[0]).await.expect("the port is free");
-        tasks.push(tokio::spawn(serve(listener, shared, stop.clone())));
+        tasks.push(tokio::spawn(serve(listener, shared, TaskTracker::new(), stop.clone())));
     }
     for task in tasks {
         task.await.expect("the relay does not panic");

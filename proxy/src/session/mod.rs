@@ -5,17 +5,22 @@ mod authentication;
 #[cfg(test)]
 mod by_hand;
 mod client;
+mod drain;
+mod idle;
+pub mod listener;
 mod login;
 mod pin;
 pub mod tls;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use segue_config::limits;
+use segue_rules::catalog::ServerKind;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::control::Live;
@@ -26,9 +31,22 @@ use crate::execute::planner::PlanCache;
 use crate::mysql::upstream::Upstream;
 use crate::telemetry::Metrics;
 use crate::wire::channel::Channel;
+use crate::wire::frame::put_packet;
+use crate::wire::response::ErrPacket;
 use crate::wire::transport::Transport;
 use client::Client;
+pub use drain::Drain;
 use pin::Scopes;
+
+/// What clients are given; all of it settings.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// Most of them at a time.
+    pub clients_max: usize,
+    pub login_timeout: Duration,
+    /// `None`: for ever.
+    pub idle_timeout: Option<Duration>,
+}
 
 /// What all sessions share.
 pub struct SessionShared {
@@ -37,6 +55,9 @@ pub struct SessionShared {
     upstream: Upstream,
     tls: TlsAcceptor,
     execution: Arc<Execution>,
+    limits: ClientLimits,
+    /// One for each client that may come.
+    places: Arc<Semaphore>,
 }
 
 impl SessionShared {
@@ -47,26 +68,37 @@ impl SessionShared {
         metrics: Arc<Metrics>,
         upstream: Upstream,
         tls: TlsAcceptor,
+        limits: ClientLimits,
     ) -> Self {
         let captures = ledger.is_some();
         let execution =
             Arc::new(Execution { ledger, plans: PlanCache::default(), metrics: metrics.clone() });
-        SessionShared { scopes: Scopes::new(live, captures), metrics, upstream, tls, execution }
+        let scopes = Scopes::new(live, captures);
+        let places = Arc::new(Semaphore::new(limits.clients_max));
+        SessionShared { scopes, metrics, upstream, tls, execution, limits, places }
     }
 }
 
-/// Accepts clients until `stop`, one task each. After `stop` idle clients are let go at once, others
-/// when their transaction ends; returns when all have gone (the caller sets the deadline).
-pub async fn serve(listener: TcpListener, shared: Arc<SessionShared>, stop: CancellationToken) {
-    let tracker = TaskTracker::new();
+/// Accepts clients until the drain begins, one task each on `sessions`. Returns when all have gone;
+/// the caller sets the deadline, and may cut them off by dropping this.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Arc<SessionShared>,
+    sessions: TaskTracker,
+    drain: Drain,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
+            () = drain.begun() => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                tracker.spawn(session(stream, shared.clone(), stop.clone()));
+                let Ok(place) = shared.places.clone().try_acquire_owned() else {
+                    shared.refuse(&stream);
+                    continue;
+                };
+                sessions.spawn(session(stream, shared.clone(), drain.clone(), place));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some sessions to end.
@@ -76,8 +108,24 @@ pub async fn serve(listener: TcpListener, shared: Arc<SessionShared>, stop: Canc
         }
     }
     drop(listener);
-    tracker.close();
-    tracker.wait().await;
+    sessions.close();
+    sessions.wait().await;
+}
+
+impl SessionShared {
+    /// Tells a client that there is no place for it, in the server's words.
+    fn refuse(&self, stream: &TcpStream) {
+        self.metrics.cut("too-many");
+        let error = ErrPacket::new(1040, b"08004", "Too many connections");
+        let mut packet = Vec::new();
+        let payload = match self.scopes.server() {
+            ServerKind::MySql => error.write_before_login(),
+            ServerKind::MariaDb => error.write(),
+        };
+        put_packet(&mut packet, 0, &payload);
+        // The buffer of a fresh connection takes it. A client that has gone needs no word.
+        let _: io::Result<usize> = stream.try_write(&packet);
+    }
 }
 
 /// Counts a client while it is connected.
@@ -97,10 +145,16 @@ impl Drop for Connected<'_> {
     }
 }
 
-async fn session(stream: TcpStream, shared: Arc<SessionShared>, stop: CancellationToken) {
+async fn session(
+    stream: TcpStream,
+    shared: Arc<SessionShared>,
+    drain: Drain,
+    _place: OwnedSemaphorePermit,
+) {
     let _connected = Connected::new(&shared.metrics);
-    match converse(stream, &shared, stop).await {
+    match converse(stream, &shared, drain).await {
         Ok(()) => {}
+        Err(SessionError::LoginTimeout) => shared.metrics.cut("login-timeout"),
         Err(error @ SessionError::Upstream(_)) => {
             shared.metrics.upstream_failures.inc();
             tracing::warn!(%error, "a client could not be connected");
@@ -112,17 +166,17 @@ async fn session(stream: TcpStream, shared: Arc<SessionShared>, stop: Cancellati
 async fn converse(
     stream: TcpStream,
     shared: &Arc<SessionShared>,
-    stop: CancellationToken,
+    drain: Drain,
 ) -> Result<(), SessionError> {
     stream.set_nodelay(true).map_err(client_io)?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
-    let limit = Duration::from_secs(limits::LOGIN_SECONDS_MAX);
-    let logged_in =
-        tokio::time::timeout(limit, login::log_in(client, &shared.upstream, &shared.tls))
-            .await
-            .map_err(|_| SessionError::LoginTimeout)??;
+    // Boxed: most sessions are long past it, and would carry its room along.
+    let login = Box::pin(login::log_in(client, &shared.upstream, &shared.tls));
+    let logged_in = tokio::time::timeout(shared.limits.login_timeout, login)
+        .await
+        .map_err(|_| SessionError::LoginTimeout)??;
     match logged_in {
-        Some(logged_in) => Client::new(logged_in, shared.clone()).serve(stop).await,
+        Some(logged_in) => Client::new(logged_in, shared.clone()).serve(drain).await,
         None => Ok(()),
     }
 }
