@@ -193,10 +193,10 @@ impl SegueProcess {
     /// Another process on the same ports, files and environment, prepared to take over. It writes its own
     /// log, and is started with [`SegueProcess::start_again`].
     pub fn successor(&self, environment: &[(&str, &str)]) -> Result<SegueProcess> {
-        let settings = self.folder.join("segue.toml").into();
-        let program = program("segue")?.into();
+        let settings = self.folder.join("segue.toml").into_os_string();
+        let program = program("segue")?.into_os_string();
         let words = [program, "serve".into(), "--take-over".into(), "--config".into(), settings];
-        let mut command = ChildCommand::new::<std::ffi::OsString>(words);
+        let mut command = ChildCommand::new(words);
         let own = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         command.environment = self.environment.iter().cloned().chain(own).collect();
         let environment = command.environment.clone();
