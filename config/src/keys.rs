@@ -112,6 +112,13 @@ pub const KEYS: &[Key] = &[
         "HTTP: metrics, health and the API. On any other address than loopback every request needs the token.",
     ),
     key(
+        "listen",
+        "workers",
+        Kind::Integer { min: 1, max: limits::LISTEN_WORKERS_MAX },
+        Unset("half of the processors, at least one"),
+        "Threads that relay between applications and MySQL. One relays tens of thousands of statements a second; more than the processors only cost.",
+    ),
+    key(
         "mysql",
         "address",
         Kind::HostPort,
@@ -246,6 +253,13 @@ pub const KEYS: &[Key] = &[
         "Items of one batch that are written to DynamoDB at the same time.",
     ),
     key(
+        "observe",
+        "statements",
+        Kind::Choice(&["off", "on"]),
+        Default("off"),
+        "Whether statements are counted by digest for `GET /api/digests`, in every phase. Literals are never kept.",
+    ),
+    key(
         "admin",
         "token",
         Kind::Text,
@@ -300,8 +314,8 @@ mod tests {
 
     #[test]
     fn variables_follow_section_and_name() {
-        let variables: Vec<String> = KEYS.iter().map(Key::variable).collect();
-        assert_eq!(variables[0], "SEGUE_LISTEN_MYSQL");
-        assert!(variables.contains(&"SEGUE_MYSQL_CONTROL_URL".to_owned()));
+        let named = |path| KEYS.iter().find(|key| key.path() == path).map(Key::variable);
+        assert_eq!(named("listen.mysql").as_deref(), Some("SEGUE_LISTEN_MYSQL"));
+        assert_eq!(named("mysql.control_url").as_deref(), Some("SEGUE_MYSQL_CONTROL_URL"));
     }
 }

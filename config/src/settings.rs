@@ -28,6 +28,8 @@ pub struct Settings {
     pub phases_path: PathBuf,
     /// Items of one batch that are written at the same time (`[mirror] workers`).
     pub mirror_workers: usize,
+    /// Statements are counted by digest (`[observe] statements`).
+    pub observe_statements: bool,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
     pub admin_token: Option<String>,
     pub shutdown: Shutdown,
@@ -43,6 +45,8 @@ pub struct Listen {
     pub login_timeout: Duration,
     /// `None`: the server alone decides.
     pub idle_timeout: Option<Duration>,
+    /// Threads that carry sessions; `None`: as many as suit the machine.
+    pub workers: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -158,6 +162,7 @@ impl fmt::Debug for Settings {
             .field("journal", &self.journal)
             .field("phases_path", &self.phases_path)
             .field("mirror_workers", &self.mirror_workers)
+            .field("observe_statements", &self.observe_statements)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))
             .field("shutdown", &self.shutdown)
             .field("log", &self.log)

@@ -228,6 +228,7 @@ fn build(values: &Values) -> Settings {
             clients_max: values.number("listen.max_connections") as usize,
             login_timeout: values.seconds("listen.login_timeout"),
             idle_timeout: Some(values.seconds("listen.idle_timeout")).filter(|t| !t.is_zero()),
+            workers: values.optional("listen.workers").and_then(|text| text.parse().ok()),
         },
         mysql: Mysql {
             address: values.text("mysql.address"),
@@ -261,6 +262,7 @@ fn build(values: &Values) -> Settings {
         },
         phases_path: required_path("phases.path"),
         mirror_workers: values.number("mirror.workers") as usize,
+        observe_statements: values.text("observe.statements") == "on",
         admin_token: values.optional("admin.token"),
         shutdown: Shutdown {
             drain: values.seconds("shutdown.drain_seconds"),

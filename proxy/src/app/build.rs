@@ -19,7 +19,7 @@ use crate::mirror::{
     Mirror, MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource,
 };
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
-use crate::session::ClientLimits;
+use crate::session::{ClientLimits, Workers};
 use crate::telemetry::Metrics;
 
 /// Reads `segue.toml` and the environment.
@@ -212,6 +212,17 @@ pub fn client_limits(settings: &Settings) -> ClientLimits {
 /// Where a generated token is kept: `admin.token` next to the journal folder.
 pub fn token_path(settings: &Settings) -> PathBuf {
     settings.journal.path.with_file_name("admin.token")
+}
+
+/// The threads that carry sessions. Half of the processors, unless settings say otherwise: the other
+/// half is for the application beside it.
+pub fn workers(settings: &Settings) -> Result<Workers, Fault> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = settings.listen.workers.unwrap_or(processors / 2);
+    Workers::start(count).map_err(|error| {
+        let what = format!("relay threads cannot be started: {error}");
+        Fault::configuration(what, "[listen] workers", "lower it, or raise the limit on threads")
+    })
 }
 
 /// The configured token, or a fresh one in its file.

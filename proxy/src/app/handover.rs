@@ -18,7 +18,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use segue_config::limits;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
@@ -27,6 +27,9 @@ use super::sockets::Given;
 
 /// Sent with the sockets, so that an unlike version is told from a passing fault.
 const GREETING: &[u8] = b"segue-handover-1\n";
+
+/// What a successor asks with.
+const ASK: &[u8] = b"take-over-1\n";
 
 /// The one of the MySQL side and the one of the HTTP side.
 const SOCKETS: usize = 2;
@@ -75,8 +78,9 @@ impl Giver {
     pub async fn give(self, held: oneshot::Sender<UnixStream>) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => match send(&stream, &self.sockets).await {
-                    Ok(()) => {
+                Ok((mut stream, _)) => match answer(&mut stream, &self.sockets).await {
+                    Ok(false) => {}
+                    Ok(true) => {
                         tracing::info!("another process takes over");
                         let _ = held.send(stream);
                         return;
@@ -95,6 +99,17 @@ impl Giver {
 impl Drop for Giver {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Gives the sockets to one that asks. False: it only looked.
+async fn answer(stream: &mut UnixStream, sockets: &[TcpListener]) -> io::Result<bool> {
+    let mut asked = [0; ASK.len()];
+    let limit = Duration::from_secs(limits::START_ANSWER_SECONDS_MAX);
+    match tokio::time::timeout(limit, stream.read_exact(&mut asked)).await? {
+        Ok(_) if asked == ASK => send(stream, sockets).await.map(|()| true),
+        Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+        Err(_) => Ok(false),
     }
 }
 
@@ -137,20 +152,29 @@ async fn receive(stream: &UnixStream) -> io::Result<Vec<TcpListener>> {
         .await
 }
 
+async fn connect(journal: &Path) -> io::Result<UnixStream> {
+    let folder = std::fs::File::open(journal)?;
+    UnixStream::connect(address(&folder, &path(journal))).await
+}
+
 /// Whether a process is there to take over from.
-pub(super) async fn find(journal: &Path) -> Option<Predecessor> {
-    let folder = std::fs::File::open(journal).ok()?;
-    let stream = UnixStream::connect(address(&folder, &path(journal))).await.ok()?;
-    Some(Predecessor(stream))
+pub(super) async fn is_possible(journal: &Path) -> bool {
+    connect(journal).await.is_ok()
 }
 
 impl Predecessor {
     /// Takes the sockets. From here on the other process drains.
-    pub async fn take(&self) -> Result<Given, Fault> {
+    pub async fn take(journal: &Path) -> Result<(Predecessor, Given), Fault> {
+        let exchange = async {
+            let mut stream = connect(journal).await?;
+            stream.write_all(ASK).await?;
+            let sockets = receive(&stream).await?;
+            Ok::<_, io::Error>((Predecessor(stream), Given(sockets)))
+        };
         let limit = Duration::from_secs(limits::START_ANSWER_SECONDS_MAX);
-        let received = tokio::time::timeout(limit, receive(&self.0)).await;
-        let received = received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        Ok(Given(received.map_err(|error| fault(format!("gave no sockets: {error}")))?))
+        let taken = tokio::time::timeout(limit, exchange).await;
+        let taken = taken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        taken.map_err(|error| fault(format!("gave no sockets: {error}")))
     }
 
     /// Waits until the other process has ended.
@@ -181,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_waits_survives_the_giver() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(find(folder.path()).await.is_none(), "nobody serves");
+        assert!(!is_possible(folder.path()).await, "nobody serves");
         let mysql = listen(([127, 0, 0, 1], 0).into()).unwrap();
         let admin = listen(([127, 0, 0, 1], 0).into()).unwrap();
         let giver = Giver::new(folder.path(), [&mysql, &admin]).unwrap();
@@ -189,12 +213,12 @@ mod tests {
         let giving = tokio::spawn(giver.give(held));
         let client = std::net::TcpStream::connect(mysql.local_addr().unwrap()).unwrap();
 
-        let predecessor = find(folder.path()).await.expect("somebody serves");
-        let given = predecessor.take().await.unwrap();
+        assert!(is_possible(folder.path()).await, "a look takes nothing");
+        let (predecessor, given) = Predecessor::take(folder.path()).await.unwrap();
         giving.await.unwrap();
         let address = mysql.local_addr().unwrap();
         drop((mysql, admin));
-        assert!(find(folder.path()).await.is_none(), "nobody can take over twice");
+        assert!(!is_possible(folder.path()).await, "nobody can take over twice");
         assert_eq!(given.0[0].local_addr().unwrap(), address);
         let (accepted, _) = given.0[0].accept().unwrap();
         assert_eq!(accepted.peer_addr().unwrap(), client.local_addr().unwrap());

@@ -32,15 +32,14 @@ pub use stop::StopReport;
 use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
-use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::mysql::upstream::Upstream;
-use crate::session::{self, Drain, SessionShared};
-use crate::telemetry::Metrics;
-use handover::Giver;
+use crate::session::{self, Drain, SessionParts, SessionShared};
+use crate::telemetry::{Digests, Metrics};
+use handover::{Giver, Predecessor};
 use operations::SidecarOperations;
 use reload::Reloader;
 use sockets::{Given, Sockets};
@@ -117,9 +116,11 @@ pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Runni
 /// for its end. `None`: there is no such process.
 async fn take_over(settings: &Settings, options: AppOptions) -> Result<Option<Given>, StartError> {
     let journal = &settings.journal.path;
-    let Some(predecessor) = handover::find(journal).await else { return Ok(None) };
+    if !handover::is_possible(journal).await {
+        return Ok(None);
+    }
     rehearse(settings, options).await?;
-    let given = predecessor.take().await?;
+    let (predecessor, given) = Predecessor::take(journal).await?;
     tracing::info!("has the sockets; waits for the other process to end");
     predecessor.gone(settings.shutdown.drain).await?;
     Ok(Some(given))
@@ -208,19 +209,26 @@ async fn run(
         store: store.clone(),
         metrics: metrics.clone(),
     });
+    let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let mysql = &settings.mysql;
-    let upstream = Upstream::new(&mysql.address, mysql.upstream_tls, mysql.connect_timeout);
-    let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let limits = build::client_limits(&settings);
-    let shared =
-        SessionShared::new(live.clone(), Some(ledger), metrics.clone(), upstream, tls, limits);
+    let sessions = SessionParts {
+        live: live.clone(),
+        ledger: Some(Arc::new(mirror.clone())),
+        metrics: metrics.clone(),
+        observed: observed.clone(),
+        upstream: Upstream::new(&mysql.address, mysql.upstream_tls, mysql.connect_timeout),
+        tls,
+        limits: build::client_limits(&settings),
+    };
+    let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let clients = TaskTracker::new();
-    let serve = session::serve(listeners.mysql, Arc::new(shared), clients.clone(), drain.clone());
+    let serve = session::serve(listeners.mysql, workers, shared, clients.clone(), drain.clone());
     let sessions = tokio::spawn(serve);
     let console = Arc::new(Console {
         live: live.clone(),
         phases: phases.clone(),
         metrics: metrics.clone(),
+        observed,
         operations: operations.clone(),
         token,
     });

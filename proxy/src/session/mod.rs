@@ -2,8 +2,6 @@
 //! Never here: what to do with a statement (see `execute`), or how items are kept in step.
 
 mod authentication;
-#[cfg(test)]
-mod by_hand;
 mod client;
 mod drain;
 mod idle;
@@ -11,6 +9,7 @@ pub mod listener;
 mod login;
 mod pin;
 pub mod tls;
+mod workers;
 
 use std::io;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ use crate::execute::failure::{SessionError, client_io};
 use crate::execute::ledger::Ledger;
 use crate::execute::planner::PlanCache;
 use crate::mysql::upstream::Upstream;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Digests, Metrics};
 use crate::wire::channel::Channel;
 use crate::wire::frame::put_packet;
 use crate::wire::response::ErrPacket;
@@ -37,6 +36,7 @@ use crate::wire::transport::Transport;
 use client::Client;
 pub use drain::Drain;
 use pin::Scopes;
+pub use workers::Workers;
 
 /// What clients are given; all of it settings.
 #[derive(Clone, Copy, Debug)]
@@ -60,29 +60,35 @@ pub struct SessionShared {
     places: Arc<Semaphore>,
 }
 
+/// What sessions are built from.
+pub struct SessionParts {
+    pub live: Arc<Live>,
+    /// Where dirty entries go, normally the mirror; `None` relays everything unseen.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    pub metrics: Arc<Metrics>,
+    /// Where statements are counted by digest; `None`: they are not.
+    pub observed: Option<Arc<Digests>>,
+    pub upstream: Upstream,
+    pub tls: TlsAcceptor,
+    pub limits: ClientLimits,
+}
+
 impl SessionShared {
-    /// `ledger`: where dirty entries go, normally the mirror; `None` relays everything unseen.
-    pub fn new(
-        live: Arc<Live>,
-        ledger: Option<Arc<dyn Ledger>>,
-        metrics: Arc<Metrics>,
-        upstream: Upstream,
-        tls: TlsAcceptor,
-        limits: ClientLimits,
-    ) -> Self {
-        let captures = ledger.is_some();
-        let execution =
-            Arc::new(Execution { ledger, plans: PlanCache::default(), metrics: metrics.clone() });
-        let scopes = Scopes::new(live, captures);
+    pub fn new(parts: SessionParts) -> Self {
+        let SessionParts { live, ledger, metrics, observed, upstream, tls, limits } = parts;
+        let scopes = Scopes::new(live, ledger.is_some());
+        let plans = PlanCache::default();
+        let execution = Arc::new(Execution { ledger, plans, metrics: metrics.clone(), observed });
         let places = Arc::new(Semaphore::new(limits.clients_max));
         SessionShared { scopes, metrics, upstream, tls, execution, limits, places }
     }
 }
 
-/// Accepts clients until the drain begins, one task each on `sessions`. Returns when all have gone;
-/// the caller sets the deadline, and may cut them off by dropping this.
+/// Accepts clients until the drain begins; `workers` carry their `sessions`, one task each. Returns when
+/// all have gone; the caller sets the deadline, and cuts off those that are left by dropping this.
 pub async fn serve(
     listener: TcpListener,
+    workers: Workers,
     shared: Arc<SessionShared>,
     sessions: TaskTracker,
     drain: Drain,
@@ -98,7 +104,15 @@ pub async fn serve(
                     shared.refuse(&stream);
                     continue;
                 };
-                sessions.spawn(session(stream, shared.clone(), drain.clone(), place));
+                match stream.into_std() {
+                    Ok(stream) => {
+                        let session = session(stream, shared.clone(), drain.clone(), place);
+                        workers.run(&sessions, session);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a client could not be handed to a worker");
+                    }
+                }
             }
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some sessions to end.
@@ -146,7 +160,7 @@ impl Drop for Connected<'_> {
 }
 
 async fn session(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     shared: Arc<SessionShared>,
     drain: Drain,
     _place: OwnedSemaphorePermit,
@@ -164,10 +178,11 @@ async fn session(
 }
 
 async fn converse(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     shared: &Arc<SessionShared>,
     drain: Drain,
 ) -> Result<(), SessionError> {
+    let stream = TcpStream::from_std(stream).map_err(client_io)?;
     stream.set_nodelay(true).map_err(client_io)?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     // Boxed: most sessions are long past it, and would carry its room along.
