@@ -21,6 +21,9 @@ use crate::wire::login::Login;
 use crate::wire::response::ErrPacket;
 use crate::wire::scan::Seen;
 
+/// What COM_SET_OPTION switches several statements in one command on with; anything else is off.
+const MULTI_STATEMENTS_ON: [u8; 2] = [0, 0];
+
 /// Refusal code of commands that nobody knows.
 const UNKNOWN_COMMAND: &str = "unknown-command";
 
@@ -203,6 +206,9 @@ impl Client {
             command::STMT_RESET => connection.prepared.reset(&command.payload()),
             command::INIT_DB if seen.error.is_none() && whole => {
                 connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
+            }
+            command::SET_OPTION if seen.error.is_none() => {
+                connection.multi_statements = command.payload()[1..] == MULTI_STATEMENTS_ON;
             }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue_config::limits;
-use segue_rules::catalog::ServerKind;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -132,11 +131,7 @@ impl SessionShared {
         self.metrics.cut("too-many");
         let error = ErrPacket::new(1040, b"08004", "Too many connections");
         let mut packet = Vec::new();
-        let payload = match self.scopes.server() {
-            ServerKind::MySql => error.write_before_login(),
-            ServerKind::MariaDb => error.write(),
-        };
-        put_packet(&mut packet, 0, &payload);
+        put_packet(&mut packet, 0, &error.write_before_login());
         // The buffer of a fresh connection takes it. A client that has gone needs no word.
         let _: io::Result<usize> = stream.try_write(&packet);
     }
