@@ -153,7 +153,7 @@ impl Metrics {
                 &r,
                 "segue_connections_cut_total",
                 "Clients that Segue itself refused or let go: `too-many`, `login-timeout`, `idle`, \
-                 `drain` (idle at a stop), `deadline` (busy to its end).",
+                 `drain` (idle at a stop).",
                 &["reason"],
             ),
             upstream_failures: counter(

@@ -61,8 +61,8 @@ enum Client {
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let connections = format!("--max-connections={}", arguments.clients + 100);
-    let server = Server::start_with(Kind::Mysql97, &[&connections, "--open-files-limit=65535"]);
-    let server = server.await?;
+    let options = [connections.as_str(), "--open-files-limit=65535"];
+    let server = Server::start_with(Kind::Mysql97, &options).await?;
     let database = server.database("memory", SCHEMA).await?;
     println!("{} idle clients; KiB of resident memory", arguments.clients);
     println!("{:<34} {:>9} {:>9} {:>12}", "", "base", "with all", "each client");
