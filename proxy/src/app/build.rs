@@ -9,18 +9,21 @@ use segue_config::{Settings, limits};
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use segue_rules::value::TableName;
+use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
 use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
 use crate::dynamo::{self, Store, StoreError};
+use crate::execute::ledger::Ledger;
 use crate::journal::{Durability, Journal, JournalOptions, Recovery};
 use crate::mirror::{
     Mirror, MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource,
 };
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
-use crate::session::{ClientLimits, Workers};
-use crate::telemetry::Metrics;
+use crate::mysql::upstream::Upstream;
+use crate::session::{ClientLimits, SessionParts, Workers};
+use crate::telemetry::{Digests, Metrics};
 
 /// Reads `segue.toml` and the environment.
 pub fn load_settings(path: &Path) -> Result<Settings, Fault> {
@@ -200,7 +203,7 @@ pub fn missing_grant_line(missing: &MissingGrant) -> String {
 }
 
 /// What sessions are given.
-pub fn client_limits(settings: &Settings) -> ClientLimits {
+fn client_limits(settings: &Settings) -> ClientLimits {
     let listen = &settings.listen;
     ClientLimits {
         clients_max: listen.clients_max,
@@ -212,6 +215,27 @@ pub fn client_limits(settings: &Settings) -> ClientLimits {
 /// Where a generated token is kept: `admin.token` next to the journal folder.
 pub fn token_path(settings: &Settings) -> PathBuf {
     settings.journal.path.with_file_name("admin.token")
+}
+
+/// What sessions are built from.
+pub fn session_parts(
+    settings: &Settings,
+    live: &Arc<Live>,
+    ledger: Arc<dyn Ledger>,
+    metrics: &Arc<Metrics>,
+    observed: &Option<Arc<Digests>>,
+    tls: TlsAcceptor,
+) -> SessionParts {
+    let mysql = &settings.mysql;
+    SessionParts {
+        live: live.clone(),
+        ledger: Some(ledger),
+        metrics: metrics.clone(),
+        observed: observed.clone(),
+        upstream: Upstream::new(&mysql.address, mysql.upstream_tls, mysql.connect_timeout),
+        tls,
+        limits: client_limits(settings),
+    }
 }
 
 /// The threads that carry sessions. Half of the processors, unless settings say otherwise: the other

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use segue_config::settings::Endpoint;
 use segue_config::{Settings, limits};
-use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -32,14 +31,14 @@ pub use stop::StopReport;
 use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
+use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
-use crate::mysql::upstream::Upstream;
-use crate::session::{self, Drain, SessionParts, SessionShared};
+use crate::session::{self, Drain, SessionShared};
 use crate::telemetry::{Digests, Metrics};
-use handover::{Giver, Predecessor};
+use handover::{Giver, Predecessor, Successor};
 use operations::SidecarOperations;
 use reload::Reloader;
 use sockets::{Given, Sockets};
@@ -177,14 +176,8 @@ async fn run(
     let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
     let (drain, stop_rest) = (Drain::new(settings.shutdown.idle), CancellationToken::new());
     let listeners = sockets.listen()?;
-    let (held, successor) = oneshot::channel();
     let taken_over = CancellationToken::new();
-    match Giver::new(&settings.journal.path, [&sockets.mysql, &sockets.admin]) {
-        Ok(giver) => {
-            tracker.spawn(hand_over(giver, held, drain.clone(), taken_over.clone()));
-        }
-        Err(error) => tracing::warn!(%error, "no other process will be able to take over"),
-    }
+    let successor = offer(&settings, &sockets, &tracker, &drain, &taken_over);
     drop(sockets);
     let parts = MirrorParts {
         control: control.clone(),
@@ -210,16 +203,8 @@ async fn run(
         metrics: metrics.clone(),
     });
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
-    let mysql = &settings.mysql;
-    let sessions = SessionParts {
-        live: live.clone(),
-        ledger: Some(Arc::new(mirror.clone())),
-        metrics: metrics.clone(),
-        observed: observed.clone(),
-        upstream: Upstream::new(&mysql.address, mysql.upstream_tls, mysql.connect_timeout),
-        tls,
-        limits: build::client_limits(&settings),
-    };
+    let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, tls);
     let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let clients = TaskTracker::new();
     let serve = session::serve(listeners.mysql, workers, shared, clients.clone(), drain.clone());
@@ -232,13 +217,8 @@ async fn run(
         operations: operations.clone(),
         token,
     });
-    let (stop, failed) = (stop_rest.clone(), ended.clone());
-    tracker.spawn(async move {
-        if let Err(error) = console::serve(listeners.admin, console, stop).await {
-            tracing::error!(%error, "the HTTP side ended");
-            failed.cancel();
-        }
-    });
+    let failed = ended.clone();
+    tracker.spawn(serve_console(listeners.admin, console, stop_rest.clone(), failed));
     let drain_for = settings.shutdown.drain;
     let reloader =
         Reloader::new(settings, live.clone(), phases, control.clone(), store.clone(), operations)?;
@@ -260,16 +240,40 @@ async fn run(
     })
 }
 
-/// Gives the sockets to a successor that asks for them before a stop begins.
-async fn hand_over(
-    giver: Giver,
-    held: oneshot::Sender<UnixStream>,
-    drain: Drain,
-    taken_over: CancellationToken,
+/// Offers the sockets to a successor until a stop begins.
+fn offer(
+    settings: &Settings,
+    sockets: &Sockets,
+    tracker: &TaskTracker,
+    drain: &Drain,
+    taken_over: &CancellationToken,
+) -> Successor {
+    let (held, successor) = oneshot::channel();
+    match Giver::new(&settings.journal.path, [&sockets.mysql, &sockets.admin]) {
+        Ok(giver) => {
+            let (drain, taken_over) = (drain.clone(), taken_over.clone());
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = giver.give(held) => taken_over.cancel(),
+                    () = drain.begun() => {}
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "no other process will be able to take over"),
+    }
+    successor
+}
+
+/// The sidecar does not go on without its HTTP side: `failed` tells.
+async fn serve_console(
+    listener: tokio::net::TcpListener,
+    console: Arc<Console>,
+    stop: CancellationToken,
+    failed: CancellationToken,
 ) {
-    tokio::select! {
-        () = giver.give(held) => taken_over.cancel(),
-        () = drain.begun() => {}
+    if let Err(error) = console::serve(listener, console, stop).await {
+        tracing::error!(%error, "the HTTP side ended");
+        failed.cancel();
     }
 }
 
