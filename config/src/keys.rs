@@ -96,6 +96,27 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "listen",
+        "max_connections",
+        Kind::Integer { min: 1, max: limits::CLIENTS_MAX },
+        Default("5000"),
+        "Most clients at a time. A further one is told \"Too many connections\" (1040), as MySQL tells it, before MySQL hears of it. Each takes two file descriptors.",
+    ),
+    key(
+        "listen",
+        "login_timeout",
+        Kind::Integer { min: 1, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("60"),
+        "Seconds that a client may take to log in.",
+    ),
+    key(
+        "listen",
+        "idle_timeout",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("0"),
+        "Seconds without a command, in a transaction or not, after which a client is let go as MySQL's `wait_timeout` lets it go: with error 4031 before MySQL, in silence before MariaDB. 0 leaves it to the server.",
+    ),
+    key(
+        "listen",
         "admin",
         Kind::Listen,
         Default("127.0.0.1:9307"),
@@ -138,6 +159,13 @@ pub const KEYS: &[Key] = &[
         "Whether each client's connection to `mysql.address` begins with a PROXY header that names the real client, \
          and of which version. For MariaDB with `proxy_protocol_networks`, ProxySQL, HAProxy or Percona Server; \
          MySQL itself does not know it and refuses such connections. The control account never sends one.",
+    ),
+    key(
+        "mysql",
+        "connect_timeout",
+        Kind::Integer { min: 1, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("10"),
+        "Seconds to reach MySQL for a new client.",
     ),
     key(
         "tls",
@@ -260,6 +288,20 @@ pub const KEYS: &[Key] = &[
             "one is generated at start and written to `admin.token` next to the journal folder, mode 0600",
         ),
         "Bearer token of the HTTP API. A secret: prefer the environment.",
+    ),
+    key(
+        "shutdown",
+        "drain_seconds",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("15"),
+        "Seconds that clients get on a graceful stop. Idle ones are let go at its begin, busy ones when they fall idle, from its half on in between two statements; a transaction may take all of it and is then cut off.",
+    ),
+    key(
+        "shutdown",
+        "idle_milliseconds",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("300"),
+        "Milliseconds without a statement after which a client counts as idle on a graceful stop. So clients that have just connected come to their end.",
     ),
     key(
         "log",

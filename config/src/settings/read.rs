@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::value::{bytes, check, listen};
 use super::*;
@@ -218,6 +219,10 @@ impl Values {
     fn number(&self, path: &str) -> u64 {
         bytes(&self.text(path)).expect("numbers were checked")
     }
+
+    fn seconds(&self, path: &str) -> Duration {
+        Duration::from_secs(self.number(path))
+    }
 }
 
 fn build(values: &Values) -> Settings {
@@ -227,6 +232,9 @@ fn build(values: &Values) -> Settings {
             mysql: values.listen("listen.mysql"),
             proxy_protocol_networks: values.networks("listen.proxy_protocol_networks"),
             admin: values.listen("listen.admin"),
+            clients_max: values.number("listen.max_connections") as usize,
+            login_timeout: values.seconds("listen.login_timeout"),
+            idle_timeout: Some(values.seconds("listen.idle_timeout")).filter(|t| !t.is_zero()),
             workers: values.optional("listen.workers").and_then(|text| text.parse().ok()),
         },
         mysql: Mysql {
@@ -242,6 +250,7 @@ fn build(values: &Values) -> Settings {
                 "v2" => Some(ProxyProtocol::V2),
                 _ => None,
             },
+            connect_timeout: values.seconds("mysql.connect_timeout"),
         },
         tls: Tls { certificate: values.path("tls.certificate"), key: values.path("tls.key") },
         dynamodb: Dynamodb {
@@ -267,6 +276,10 @@ fn build(values: &Values) -> Settings {
         mirror_workers: values.number("mirror.workers") as usize,
         observe_statements: values.text("observe.statements") == "on",
         admin_token: values.optional("admin.token"),
+        shutdown: Shutdown {
+            drain: values.seconds("shutdown.drain_seconds"),
+            idle: Duration::from_millis(values.number("shutdown.idle_milliseconds")),
+        },
         log: Log {
             format: match values.text("log.format").as_str() {
                 "json" => LogFormat::Json,

@@ -42,7 +42,7 @@ use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SessionState, settings_query};
 use crate::telemetry::{Digests, Metrics};
-use crate::wire::capability::Capabilities;
+use crate::wire::capability::{self, Capabilities};
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
 use crate::wire::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES};
@@ -75,6 +75,8 @@ pub struct Connection {
     writes: TransactionWrites,
     /// Owed before statements that may have committed within the open transaction.
     unsettled: Vec<Box<dyn Debt>>,
+    /// The server takes several statements in one command.
+    pub multi_statements: bool,
     /// LOCK TABLES is in force: a BEGIN of Segue's own would end it.
     tables_locked: bool,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
@@ -128,6 +130,7 @@ impl Connection {
             prepared: PreparedStatements::default(),
             writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
             unsettled: Vec::new(),
+            multi_statements: capabilities & capability::MULTI_STATEMENTS != 0,
             tables_locked: false,
             warnings: None,
             row_count: None,

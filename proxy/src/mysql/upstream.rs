@@ -31,6 +31,7 @@ pub struct Upstream {
     address: Arc<str>,
     policy: UpstreamTls,
     header: Option<ProxyProtocol>,
+    connect_timeout: Duration,
     connector: TlsConnector,
 }
 
@@ -42,6 +43,7 @@ impl Upstream {
             address: settings.address.as_str().into(),
             policy: settings.upstream_tls,
             header: settings.proxy_protocol,
+            connect_timeout: settings.connect_timeout,
             connector: TlsConnector::from(Arc::new(any_certificate::client_config())),
         }
     }
@@ -58,7 +60,7 @@ impl Upstream {
     pub async fn connect(&self, addresses: Addresses) -> Result<Channel, UpstreamError> {
         let failed =
             |reason: String| UpstreamError::Connect { address: self.address.to_string(), reason };
-        let limit = Duration::from_secs(limits::UPSTREAM_CONNECT_SECONDS_MAX);
+        let limit = self.connect_timeout;
         let stream = tokio::time::timeout(limit, TcpStream::connect(&*self.address))
             .await
             .map_err(|_| failed(format!("no answer within {} s", limit.as_secs())))?
