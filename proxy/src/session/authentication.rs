@@ -9,7 +9,7 @@ use segue_config::limits;
 use crate::execute::Legs;
 use crate::execute::failure::{SessionError, client_io, server_io};
 use crate::wire::channel::Packet;
-use crate::wire::response::{ERR, ErrPacket, OK, OkPacket};
+use crate::wire::response::{ERR, OK, OkPacket};
 use crate::wire::sha2::{self, PasswordKey};
 
 /// First byte of an AuthSwitchRequest.
@@ -21,8 +21,8 @@ const NEXT_FACTOR: u8 = 0x02;
 const CACHING_SHA2_KEY_REQUEST: &[u8] = &[2];
 const SHA256_KEY_REQUEST: &[u8] = &[1];
 
-const NOT_OUR_KEY: &str = "Segue: the password is not encrypted with Segue's key, and Segue's leg to MySQL \
-                           is encrypted: let the client ask for the public key, or use TLS";
+const NOT_OUR_KEY: &str = "a client without TLS sent a password that is not encrypted with Segue's key, and Segue's leg to \
+     MySQL is encrypted: let the client ask for the public key, or use TLS";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authenticated {
@@ -179,7 +179,8 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// A client without TLS is shown Segue's key; what it encrypts goes on in the clear over TLS.
+    /// A client without TLS is shown Segue's key; what it encrypts goes on in the clear over TLS. What
+    /// cannot be decrypted MySQL would refuse, so it is given something to refuse.
     async fn decrypt_password(
         &mut self,
         mut answer: Packet,
@@ -194,14 +195,20 @@ impl Exchange<'_> {
             let max = limits::LOGIN_PACKET_BYTES_MAX;
             answer = self.legs.client.packet(max).await.map_err(SessionError::Client)?;
         }
-        let Some(password) = key.decrypt(&answer.payload, &self.challenge.scramble) else {
-            let error = ErrPacket::new(1045, b"28000", NOT_OUR_KEY).write();
-            let sequence = answer.sequence.wrapping_add(1);
-            self.legs.client.send_packet(sequence, &error).await.map_err(client_io)?;
-            return Err(SessionError::Login("a password was not encrypted with Segue's key"));
-        };
+        let password =
+            key.decrypt(&answer.payload, &self.challenge.scramble).unwrap_or_else(|| {
+                tracing::warn!("{NOT_OUR_KEY}");
+                nobodys_password()
+            });
         self.legs.server.send_packet(to_server, &password).await.map_err(server_io)?;
         self.offset = answer.sequence.wrapping_sub(to_server);
         Ok(())
     }
+}
+
+/// Chosen anew each time, by nobody: MySQL answers it as it answers any wrong password.
+fn nobodys_password() -> Vec<u8> {
+    let mut password = uuid::Uuid::new_v4().to_string().into_bytes();
+    password.push(0);
+    password
 }

@@ -10,7 +10,7 @@ use crate::clients::{Client, Login, Logins};
 use crate::shop;
 use crate::tls_server;
 
-const PASSWORD: &str = "pass'w\u{f6}rd-of-the-legs";
+const PASSWORD: &str = "pass'word-of-the-legs";
 const WHO: &str = "SELECT CURRENT_USER(), DATABASE()";
 
 /// One account of each plugin that a password can be given to here, and one without a password.
