@@ -61,8 +61,14 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
-            several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
-                let sweep = sweep_of_all(several);
+            // Sent one by one they would be carried out, where the server refuses them as one command.
+            several
+                if !self.several_statements
+                    || several.iter().any(is_sweep)
+                    || statements.iter().any(loads) =>
+            {
+                let mut sweep = sweep_of_all(several);
+                sweep.parse_error_is_harmless |= !self.several_statements;
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
                     .await?;
                 self.state.unread();

@@ -83,6 +83,8 @@ pub fn run(
         ended.store(true, Ordering::Relaxed);
     });
     child.wait().with_context(|| format!("wait for {runner}"))?;
+    let log = server.runner_log();
+    std::fs::write(&log, &text).with_context(|| format!("write {}", log.display()))?;
     Ok(outcomes(&text))
 }
 

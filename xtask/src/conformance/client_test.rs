@@ -21,7 +21,8 @@ pub fn cases() -> Result<Vec<String>> {
     let output = output.context("run mysql_client_test")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let is_name = |line: &&str| !line.is_empty() && !line.contains(' ');
-    let cases: Vec<String> = text.lines().map(str::trim).filter(is_name).map(str::to_owned).collect();
+    let cases: Vec<String> =
+        text.lines().map(str::trim).filter(is_name).map(str::to_owned).collect();
     if cases.is_empty() {
         bail!("mysql_client_test lists no cases");
     }

@@ -38,6 +38,9 @@ struct Lane<'a> {
     /// Segue ends before its server.
     segue: Option<Segue>,
     server: Option<Server>,
+    /// The test of which the runner said nothing when it stood first: it gets a second chance, for runners
+    /// that start at once may be in each other's way.
+    lost: Option<String>,
     /// Tests have run since the server was started.
     used: bool,
 }
@@ -56,11 +59,28 @@ pub fn run_all(
         results: Mutex::new(results),
         total: tests.len(),
         begin: Instant::now(),
-        progress: Mutex::new(File::create(scene.folder.join("progress.log")).context("make a log")?),
+        progress: Mutex::new(
+            File::create(scene.folder.join(format!(
+                "{}-{}-{}.log",
+                suite.name(),
+                mode.name(),
+                path.name()
+            )))
+            .context("make a log")?,
+        ),
     };
     let lane = |number: usize| {
-        let mut lane =
-            Lane { scene, number, suite, mode, path, segue: None, server: None, used: false };
+        let mut lane = Lane {
+            scene,
+            number,
+            suite,
+            mode,
+            path,
+            segue: None,
+            server: None,
+            lost: None,
+            used: false,
+        };
         lane.run(&work)
     };
     std::thread::scope(|scope| {
@@ -102,7 +122,10 @@ impl Work<'_> {
         if outcome.word != "pass" {
             let seconds = self.begin.elapsed().as_secs();
             let detail = outcome.detail.first().map_or("", String::as_str);
-            println!("  {seconds:5} s, {left:4} of {} left: {test} {} {detail}", self.total, outcome.word);
+            println!(
+                "  {seconds:5} s, {left:4} of {} left: {test} {} {detail}",
+                self.total, outcome.word
+            );
         }
         match self.results.lock() {
             Ok(mut results) => results.put(test, outcome),
@@ -135,7 +158,8 @@ impl Lane<'_> {
             return Ok(vec![]);
         }
         let clean = !std::mem::replace(&mut self.used, true);
-        let found = batch::run(self.server()?, port, self.mode, tests, &mut |test| work.note(test))?;
+        let found =
+            batch::run(self.server()?, port, self.mode, tests, &mut |test| work.note(test))?;
         for (i, test) in tests.iter().enumerate() {
             let outcome = found.get(test).cloned();
             let lost = outcome.is_none();
@@ -143,7 +167,11 @@ impl Lane<'_> {
             if outcome.word == "fail" || lost {
                 self.drop_all();
                 // Earlier tests may be why it fails; only a fresh server's word counts.
-                let blamed = clean && i == 0;
+                let mut blamed = clean && i == 0;
+                if blamed && lost && self.lost.as_deref() != Some(test) {
+                    self.lost = Some(test.clone());
+                    blamed = false;
+                }
                 if !blamed {
                     return Ok(tests[i..].to_vec());
                 }

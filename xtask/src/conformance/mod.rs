@@ -50,6 +50,9 @@ pub struct Arguments {
     /// Forget all earlier results of what is asked for, the direct ones too
     #[arg(long)]
     fresh: bool,
+    /// Only tests that have been run direct before
+    #[arg(long)]
+    known: bool,
     /// Only compare what has been run before
     #[arg(long)]
     report: bool,
@@ -112,7 +115,7 @@ fn compare(
     let mut direct = open(Way::Direct)?;
     let missing: Vec<String> =
         tests.iter().filter(|test| direct.get(test).is_none()).cloned().collect();
-    if !arguments.report {
+    if !arguments.report && !arguments.known {
         perform(scene, suite, mode, Way::Direct, &missing, &mut direct)?;
     }
     let passing: Vec<String> = tests.iter().filter(|test| direct.passed(test)).cloned().collect();

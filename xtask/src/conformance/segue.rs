@@ -35,7 +35,7 @@ impl Segue {
         };
         // A contract is checked against tables that exist. Tests want to find none.
         server.sql(&define("CREATE TABLE ? (a INT NOT NULL PRIMARY KEY, b INT);"))?;
-        let folder = scene.folder.join(format!("lane-{lane}-segue"));
+        let folder = scene.folder.join(format!("lane-{}-{lane}-segue", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let write = |name: &str, text: &str| {
@@ -75,7 +75,8 @@ impl Segue {
 }
 
 fn contract() -> Value {
-    let attribute = |table: &str| json!({ "type": "N", "source_table": table, "source_column": "a" });
+    let attribute =
+        |table: &str| json!({ "type": "N", "source_table": table, "source_column": "a" });
     let tables = TABLES.map(|table| {
         json!({
             "table": format!("Conformance_{table}"),

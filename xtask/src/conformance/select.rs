@@ -66,7 +66,8 @@ fn runnable(folder: &Path) -> Result<Vec<String>> {
     for entry in entries.flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
         let Some(name) = file.strip_suffix(".test") else { continue };
-        let own_options = OPTION_FILES.iter().any(|end| folder.join(format!("{name}{end}")).exists());
+        let own_options =
+            OPTION_FILES.iter().any(|end| folder.join(format!("{name}{end}")).exists());
         // Tests are not all UTF-8.
         let text = fs::read(entry.path()).unwrap_or_default();
         if !own_options && !wants_another_server(&String::from_utf8_lossy(&text)) {

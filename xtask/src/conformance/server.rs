@@ -29,6 +29,7 @@ pub struct Server {
     port: u16,
     /// Folder for data, variable files and sockets.
     work: PathBuf,
+    log: PathBuf,
     keeper: Keeper,
 }
 
@@ -104,7 +105,8 @@ impl Server {
         }
         wait_for(&family.outside(&pristine.join("mysql")))?;
         // The runner's rules of where things are: data in mysqld.1, the variable folder beside it.
-        let work = base.join(format!("lane-{lane}"));
+        sweep_out(&family.outside(&base));
+        let work = base.join(format!("lane-{}-{lane}", std::process::id()));
         let outside = family.outside(&work);
         remove(&outside)?;
         for folder in ["mysqld.1", "tmp", "var/log", "var/tmp"] {
@@ -123,10 +125,10 @@ impl Server {
         let mut command = ChildCommand::new(words(family, &work, port));
         // The suites' results are those of this time zone.
         command.environment.push(("TZ".into(), "GMT-3".into()));
-        let log = scene.folder.join(format!("lane-{lane}-server.log"));
+        let log = scene.folder.join(format!("lane-{}-{lane}-server.log", std::process::id()));
         let mut keeper = Keeper::new(&command, &log, Leftovers::Keep)?;
         keeper.start()?;
-        let mut server = Server { family, port, work, keeper };
+        let mut server = Server { family, port, work, log, keeper };
         server.wait()?;
         if family == Family::MariaDb {
             server.sql("CREATE DATABASE mtr; CREATE DATABASE test CHARACTER SET latin1")?;
@@ -146,6 +148,11 @@ impl Server {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where the suite's runner talks at length.
+    pub fn runner_log(&self) -> PathBuf {
+        self.log.with_extension("runner.log")
     }
 
     /// A test may have killed it.
@@ -197,6 +204,18 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Its data is thrown away, so it need not shut down in order.
         let _ = self.keeper.kill();
+        let _ = remove(&self.family.outside(&self.work));
+    }
+}
+
+/// Removes what runs left that were killed.
+fn sweep_out(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix("lane-").and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+            let _ = remove(&entry.path());
+        }
     }
 }
 
