@@ -101,7 +101,7 @@ impl Connection {
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
-            if known || guess_is_enough {
+            if known || guess_is_enough || self.only_asks_about_last(scope, text) {
                 return Ok((facts, statements, routes));
             }
             self.learn_settings(scope).await?;
@@ -163,7 +163,7 @@ impl Connection {
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
-        if known.is_none() {
+        if known.is_none() && !self.only_asks_about_last(scope, &text) {
             // Prepared before anything was captured: the session's settings now are the best there is, and
             // names may well be those of the mapped schema.
             self.learn_settings(scope).await?;
@@ -195,8 +195,12 @@ impl Connection {
     pub async fn settings_for_prepare(
         &mut self,
         scope: Option<&Scope>,
+        command: &Command,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if let Some(scope) = scope {
+        if let Some(scope) = scope
+            && !(command.rest.is_none()
+                && self.only_asks_about_last(scope, &command.payload()[1..]))
+        {
             self.learn_settings(scope).await?;
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))

@@ -108,7 +108,8 @@ impl Client {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
             (command::STMT_PREPARE, _) => {
-                let settings = self.connection.settings_for_prepare(scope.as_ref()).await?;
+                let settings =
+                    self.connection.settings_for_prepare(scope.as_ref(), &command).await?;
                 let seen = self.relay(&command).await?;
                 self.remember_prepared(&command, settings, seen);
             }

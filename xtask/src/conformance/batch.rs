@@ -41,7 +41,11 @@ pub fn run(
     if let Some(root) = family.root() {
         command.arg("chroot").arg(root);
     }
-    command.args(["sh", "-c", &format!("cd {} && exec perl {runner} \"$@\"", program.display())]);
+    command.args([
+        "sh",
+        "-c",
+        &format!("cd {} && exec perl {runner} \"$@\" 2>&1", program.display()),
+    ]);
     command.arg(runner);
     for option in ["host=127.0.0.1", &format!("port={port}"), "user=root"] {
         command.args(["--extern", option]);
@@ -60,7 +64,7 @@ pub fn run(
             command.args(["--extern", word]);
         }
         Family::MariaDb => {
-            command.args(["--max-test-fail=1", "--extern", if tls { "ssl=1" } else { "skip-ssl" }]);
+            command.args(["--max-test-fail=1", "--extern", if tls { "ssl=1" } else { "ssl=0" }]);
         }
     }
     command.args(tests).env("PERL_BADLANG", "0").env_remove("MYSQLTEST_VARDIR");

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -95,6 +96,14 @@ impl Family {
 impl Server {
     /// Starts a server on a copy of freshly made data.
     pub fn start(scene: &Scene, family: Family, lane: usize) -> Result<Server> {
+        // Its port may be taken between the look and the start.
+        match Server::start_once(scene, family, lane) {
+            Ok(server) => Ok(server),
+            Err(_) => Server::start_once(scene, family, lane),
+        }
+    }
+
+    fn start_once(scene: &Scene, family: Family, lane: usize) -> Result<Server> {
         let base = Path::new("/var/lib/segue-conformance").join(match family {
             Family::MySql => "mysql",
             Family::MariaDb => "mariadb",
@@ -136,7 +145,9 @@ impl Server {
                 let path = family.tests_outside().join("include").join(file);
                 // Parts of them need what a server of the runner's own has.
                 let text = fs::read_to_string(&path).context("read the suite's set-up")?;
-                let _ = server.pipe(&text.replace("use mtr||", "use mtr ||"));
+                // Its client reads these two lines differently from ours.
+                let text = text.replace("use mtr||", "use mtr ||");
+                let _ = server.pipe(&text.replace("delimiter ||;", "delimiter ||"));
             }
         }
         Ok(server)
@@ -191,8 +202,15 @@ impl Server {
     fn wait(&mut self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(START_SECONDS_MAX);
         while Instant::now() < deadline {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            // The port alone could be another server's, if this one could not have it.
+            let socket = self.family.outside(&self.work.join("s"));
+            if UnixStream::connect(socket).is_ok()
+                && TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            {
                 return Ok(());
+            }
+            if !self.is_alive() {
+                break;
             }
             sleep(Duration::from_millis(50));
         }
