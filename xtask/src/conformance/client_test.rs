@@ -7,14 +7,13 @@ use anyhow::{Context, Result, bail};
 
 use super::results::Outcome;
 use super::server::{Family, Server};
-use super::suite::Mode;
 
 const PROGRAM: &str = "/usr/lib/mysql-test/bin/mysql_client_test";
 const CASE_SECONDS_MAX: u32 = 120;
 /// Last lines of a failed case's output that are kept.
 const DETAIL_LINES: usize = 4;
 
-/// Names of all cases.
+/// Names of all cases. The program knows no option for TLS: it insists on it.
 pub fn cases() -> Result<Vec<String>> {
     let mut command = Family::MySql.command(PROGRAM);
     let output = command.args(["--no-defaults", "--show-tests"]).output();
@@ -29,18 +28,14 @@ pub fn cases() -> Result<Vec<String>> {
     Ok(cases)
 }
 
-pub fn run(server: &Server, port: u16, mode: Mode, case: &str) -> Result<Outcome> {
+pub fn run(server: &Server, port: u16, case: &str) -> Result<Outcome> {
     let Some(root) = server.family().root() else { bail!("mysql_client_test is MySQL's") };
     let vardir = format!("{}/var", server.work_inside().display());
-    let tls = if mode == Mode::Tls { "REQUIRED" } else { "PREFERRED" };
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", &CASE_SECONDS_MAX.to_string(), "chroot"]).arg(root);
     command.args(["sh", "-c", &format!("cd /usr/lib/mysql-test && exec {PROGRAM} \"$@\""), "case"]);
     command.args(["--no-defaults", "--host=127.0.0.1", &format!("--port={port}"), "--user=root"]);
     command.args(["--testcase", &format!("--vardir={vardir}"), "--silent"]);
-    if mode == Mode::Tls {
-        command.arg(format!("--ssl-mode={tls}"));
-    }
     command.arg(case);
     command.env("MYSQL_TEST_DIR", "/usr/lib/mysql-test").env("MYSQLTEST_VARDIR", &vardir);
     command.env("MYSQL_TMP_DIR", format!("{vardir}/tmp"));

@@ -27,7 +27,13 @@ pub struct Segue {
 }
 
 impl Segue {
-    pub fn start(scene: &Scene, server: &Server, path: Path, lane: usize) -> Result<Segue> {
+    pub fn start(
+        scene: &Scene,
+        server: &Server,
+        path: Path,
+        upstream_tls: &str,
+        lane: usize,
+    ) -> Result<Segue> {
         let define = |form: &str| {
             let statements: Vec<String> =
                 TABLES.iter().map(|table| form.replace('?', &format!("test.{table}"))).collect();
@@ -44,7 +50,7 @@ impl Segue {
         let (port, admin) = (free_port()?, free_port()?);
         write("migrationContract.json", &contract().to_string())?;
         write("phases.toml", &format!("default = \"{}\"\n", path.name()))?;
-        write("segue.toml", &settings(server, port, admin))?;
+        write("segue.toml", &settings(server, port, admin, upstream_tls))?;
         let settings = folder.join("segue.toml").into_os_string();
         let words = [scene.segue.clone().into(), "serve".into(), "--config".into(), settings];
         let mut command = ChildCommand::new(words);
@@ -89,7 +95,7 @@ fn contract() -> Value {
     Value::from(tables.to_vec())
 }
 
-fn settings(server: &Server, port: u16, admin: u16) -> String {
+fn settings(server: &Server, port: u16, admin: u16, upstream_tls: &str) -> String {
     let upstream = server.port();
     // The certificate of the suite, so that clients that verify it find what they expect.
     let keys = server.family().tests_outside().join("std_data");
@@ -98,6 +104,7 @@ fn settings(server: &Server, port: u16, admin: u16) -> String {
         "[listen]\nmysql = \"127.0.0.1:{port}\"\nadmin = \"127.0.0.1:{admin}\"\n\
          [mysql]\naddress = \"127.0.0.1:{upstream}\"\n\
          control_url = \"mysql://root@127.0.0.1:{upstream}/test\"\n\
+         upstream_tls = \"{upstream_tls}\"\n\
          [tls]\ncertificate = \"{keys}/server-cert.pem\"\nkey = \"{keys}/server-key.pem\"\n\
          [contract]\npath = \"migrationContract.json\"\ndatabase = \"test\"\n\
          [dynamodb]\nregion = \"us-east-1\"\nendpoint = \"embedded\"\n\
