@@ -2,6 +2,7 @@
 //! Never here: what a chore does (one file each).
 
 mod bench;
+mod conformance;
 mod counts;
 mod demo;
 mod lint;
@@ -33,6 +34,8 @@ enum Chore {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Benchmark),
+    /// Run MySQL's and MariaDB's regression suites direct and through Segue, and compare
+    Conformance(conformance::Arguments),
     /// Only the house rules
     Tidy,
     /// rustfmt and clippy, nothing changed
@@ -56,6 +59,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Chore::Test(arguments) => test::run(&steps, &repository, &arguments),
         Chore::Demo(arguments) => demo::run(&steps, &repository, &arguments),
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
+        Chore::Conformance(arguments) => conformance::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),
         Chore::Lint => lint::lint(&steps, &repository),
     }

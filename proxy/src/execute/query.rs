@@ -11,6 +11,7 @@ use super::failure::SessionError;
 use super::planner::Scope;
 use super::statement::{Sweep, Unit};
 use super::{Connection, Reply};
+use crate::wire::capability::MULTI_STATEMENTS;
 use crate::wire::frame::put_packet;
 use crate::wire::query::text_at;
 
@@ -64,8 +65,14 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
-            // The server refuses to split them, and runs none.
-            _ if !self.multi_statements => self.relay_unknown(scope, command, SEVERAL).await,
+            several if !self.takes_several() => {
+                // The server refuses all of them: it is not for Segue to run what it would not.
+                let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(scope, several) };
+                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                    .await?;
+                self.state.unread();
+                Ok(())
+            }
             several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
                 let sweep = sweep_of_all(scope, several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
@@ -96,7 +103,7 @@ impl Connection {
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
-            if known || guess_is_enough {
+            if known || guess_is_enough || self.only_asks_about_last(scope, text) {
                 return Ok((facts, statements, routes));
             }
             self.learn_settings(scope).await?;
@@ -104,6 +111,11 @@ impl Connection {
                 return Ok((facts, statements, routes));
             }
         }
+    }
+
+    /// The server runs several statements of one command for this client.
+    fn takes_several(&self) -> bool {
+        self.capabilities & MULTI_STATEMENTS != 0
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -175,7 +187,7 @@ impl Connection {
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
-        if known.is_none() {
+        if known.is_none() && !self.only_asks_about_last(scope, &text) {
             // Prepared before anything was captured: the session's settings now are the best there is, and
             // names may well be those of the mapped schema.
             self.learn_settings(scope).await?;
@@ -207,8 +219,12 @@ impl Connection {
     pub async fn settings_for_prepare(
         &mut self,
         scope: Option<&Scope>,
+        command: &Command,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if let Some(scope) = scope {
+        if let Some(scope) = scope
+            && !(command.rest.is_none()
+                && self.only_asks_about_last(scope, &command.payload()[1..]))
+        {
             self.learn_settings(scope).await?;
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))

@@ -77,7 +77,12 @@ impl Upstream {
     }
 
     /// Turns the leg to TLS, after the SSLRequest has been sent.
-    pub async fn encrypt(&self, channel: Channel) -> Result<Channel, UpstreamError> {
+    /// `server_name` is the one that the client asked for, if it is encrypted and named one.
+    pub async fn encrypt(
+        &self,
+        channel: Channel,
+        server_name: Option<&str>,
+    ) -> Result<Channel, UpstreamError> {
         let failed =
             |reason: String| UpstreamError::Tls { address: self.address.to_string(), reason };
         let transport = channel.into_transport().map_err(|e: WireError| failed(e.to_string()))?;
@@ -85,7 +90,9 @@ impl Upstream {
             return Err(failed("the leg is encrypted already".to_owned()));
         };
         let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+        let own = host.trim_matches(['[', ']']);
+        let name = ServerName::try_from(server_name.unwrap_or(own).to_owned())
+            .or_else(|_| ServerName::try_from(own.to_owned()))
             .or_else(|_| ServerName::try_from("mysql".to_owned()))
             .map_err(|e| failed(e.to_string()))?;
         let stream =

@@ -22,9 +22,6 @@ use crate::wire::login::Login;
 use crate::wire::response::ErrPacket;
 use crate::wire::scan::Seen;
 
-/// What COM_SET_OPTION switches several statements in one command on with; anything else is off.
-const MULTI_STATEMENTS_ON: [u8; 2] = [0, 0];
-
 /// Refusal code of commands that nobody knows.
 const UNKNOWN_COMMAND: &str = "unknown-command";
 
@@ -155,7 +152,8 @@ impl Client {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
             (command::STMT_PREPARE, _) => {
-                let settings = self.connection.settings_for_prepare(scope.as_ref()).await?;
+                let settings =
+                    self.connection.settings_for_prepare(scope.as_ref(), &command).await?;
                 let seen = self.relay(&command).await?;
                 self.remember_prepared(&command, settings, seen);
             }
@@ -208,8 +206,8 @@ impl Client {
             command::INIT_DB if seen.error.is_none() && whole => {
                 connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
-            command::SET_OPTION if seen.error.is_none() => {
-                connection.multi_statements = command.payload()[1..] == MULTI_STATEMENTS_ON;
+            command::SET_OPTION if seen.error.is_none() && whole => {
+                connection.set_option(&command.payload());
             }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}

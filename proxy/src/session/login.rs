@@ -101,7 +101,7 @@ pub async fn log_in(
     if encrypt {
         let request = login::ssl_request(&response);
         server.send_packet(server_sequence, &request).await.map_err(server_io)?;
-        server = upstream.encrypt(server).await?;
+        server = upstream.encrypt(server, client.server_name()).await?;
         server_sequence += 1;
     }
     server.send_packet(server_sequence, &response).await.map_err(server_io)?;

@@ -19,6 +19,9 @@ use super::frame::{FRAME_PAYLOAD_MAX, PacketHead};
 use super::response::{self, ErrPacket, OkPacket, PrepareOk};
 use super::status::{CURSOR_EXISTS, MORE_RESULTS_EXISTS, PS_OUT_PARAMS, StatusFlags};
 
+/// Length of an EOF packet; an OK packet has at least two bytes more.
+const EOF_BYTES: u64 = 5;
+
 /// What follows after a packet of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -183,6 +186,10 @@ impl Scanner {
             // A row may start with 0xFE as well, but only if its first value fills a frame.
             if packet.length >= FRAME_PAYLOAD_MAX as u64 {
                 return Ok(None);
+            }
+            // MySQL ends a result set whose error a routine's handler catches by the packet of old.
+            if packet.length == EOF_BYTES {
+                return Ok(Some(response::parse_eof(packet.head)?.1));
             }
             return Ok(Some(OkPacket::parse(packet.head)?.status));
         }

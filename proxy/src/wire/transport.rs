@@ -14,6 +14,17 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// The server's name that a client asked for when it began TLS.
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Transport::Tls(stream) => match &**stream {
+                TlsStream::Server(stream) => stream.get_ref().1.server_name(),
+                TlsStream::Client(_) => None,
+            },
+            Transport::Plain(_) => None,
+        }
+    }
+
     pub fn is_tls(&self) -> bool {
         matches!(self, Transport::Tls(_))
     }

@@ -175,6 +175,23 @@ on_each_server!(upstream_tls_is_as_it_is_set, |server: &'static Server| async mo
     }
 });
 
+on_each_server!(server_name_of_tls_is_passed_on, |server: &'static Server| async move {
+    if server.kind() != Kind::Mysql97 {
+        // MariaDB does not show it, and has no TLS here.
+        return;
+    }
+    let accounts = accounts(server).await;
+    let segue = segue(server, &accounts.database, "as-client").await;
+    let ssl = SslOpts::default().with_danger_accept_invalid_certs(true);
+    let options = options(segue.mysql_port(), &accounts.without, "", false)
+        .ip_or_hostname("localhost")
+        .ssl_opts(ssl);
+    let mut connection = Conn::new(options).await.unwrap();
+    let row: Option<(String, String)> =
+        connection.query_first("SHOW STATUS LIKE 'Tls_sni_server_name'").await.unwrap();
+    assert_eq!(row.unwrap().1, "localhost");
+});
+
 on_each_server!(given_certificate_is_served, |server: &'static Server| async move {
     let accounts = accounts(server).await;
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

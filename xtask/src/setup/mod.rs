@@ -99,6 +99,30 @@ fn install(steps: &Steps, kind: Kind) -> Result<()> {
     }
 }
 
+/// Makes the regression suite of a server available, the server with it.
+pub fn suite(steps: &Steps, kind: Kind) -> Result<()> {
+    let present = match kind {
+        Kind::Mysql97 => unstable_root().join("usr/lib/mysql-test/mysql-test-run.pl"),
+        Kind::MariaDb => "/usr/share/mysql/mysql-test/mariadb-test-run.pl".into(),
+    };
+    if present.exists() {
+        return Ok(());
+    }
+    if !debian::can_install() {
+        anyhow::bail!("not a Debian machine with root rights, so no regression suite is installed");
+    }
+    match kind {
+        Kind::MariaDb => debian::install(steps, &["mariadb-server-core", "mariadb-test"]),
+        Kind::Mysql97 => {
+            let root = unstable_root();
+            if !root.join("usr/sbin/mysqld").exists() {
+                debian::make_unstable_root(steps, &root)?;
+            }
+            debian::install_in_root(steps, &root, "mysql-testsuite")
+        }
+    }
+}
+
 /// Whether a program answers at all.
 fn answers(program: &str, argument: &str) -> bool {
     Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
