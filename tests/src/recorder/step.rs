@@ -48,6 +48,8 @@ pub enum Parameter {
     DateTime(u16, [u8; 5], u32),
     /// Sent before as long data.
     Long,
+    /// Any other type: its code, and its value in the binary protocol's form.
+    Typed(u8, Vec<u8>),
 }
 
 impl Step {
@@ -75,7 +77,7 @@ impl Step {
             Step::Prepare(sql) => [&[0x16], sql.as_bytes()].concat(),
             Step::Execute { cursor, parameters } => {
                 let mut payload = [&[0x17], &id[..], &[*cursor], &[1, 0, 0, 0]].concat();
-                put_parameters(&mut payload, parameters);
+                put_parameters(&mut payload, parameters, attributes);
                 payload
             }
             Step::Fetch(rows) => [&[0x1c], &id[..], &rows.to_le_bytes()].concat(),
@@ -100,9 +102,13 @@ fn query(sql: &[u8], attributes: bool) -> Vec<u8> {
     [head, sql].concat()
 }
 
-fn put_parameters(payload: &mut Vec<u8>, parameters: &[Parameter]) {
+/// `named`: attributes may follow, so their number is told and each has a name.
+fn put_parameters(payload: &mut Vec<u8>, parameters: &[Parameter], named: bool) {
     if parameters.is_empty() {
         return;
+    }
+    if named {
+        payload.push(parameters.len() as u8);
     }
     let mut nulls = vec![0_u8; parameters.len().div_ceil(8)];
     let (mut types, mut values) = (Vec::new(), Vec::new());
@@ -140,8 +146,15 @@ fn put_parameters(payload: &mut Vec<u8>, parameters: &[Parameter]) {
                 (12, 0)
             }
             Parameter::Long => (252, 0),
+            Parameter::Typed(kind, bytes) => {
+                values.extend_from_slice(bytes);
+                (*kind, 0)
+            }
         };
         types.extend_from_slice(&[kind, unsigned]);
+        if named {
+            types.push(0);
+        }
     }
     payload.extend_from_slice(&nulls);
     payload.push(1);

@@ -7,6 +7,7 @@ mod clients;
 mod concurrency;
 mod equality;
 mod faults;
+mod grammar;
 mod logins;
 mod shop;
 mod steps;
