@@ -47,11 +47,15 @@ fn label(steps: &[Step], at: usize) -> String {
     text
 }
 
-/// An ERR packet without the number of the statement that its text names, and so without its length.
-fn without_digits(mut answer: Vec<u8>) -> Vec<u8> {
-    answer[0] = 0;
-    answer.retain(|byte| !byte.is_ascii_digit());
-    answer
+/// An error of a fetch, or a warning of it, that tells the statement's number.
+fn names_a_statement(answer: &[u8]) -> bool {
+    answer.windows(18).any(|part| part == b"has no open cursor")
+}
+
+/// An answer without the number of a statement that its text names, and so without lengths.
+fn without_digits(answer: Vec<u8>) -> Vec<u8> {
+    let text = answer.into_iter().filter(|byte| !byte.is_ascii_digit());
+    text.filter(|byte| byte.is_ascii_graphic()).collect()
 }
 
 async fn record(
@@ -72,7 +76,7 @@ async fn record(
         // MariaDB numbers the statements of all sessions.
         match (step, answer.get_mut(4..9)) {
             (Step::Prepare(_), Some(id)) if id[0] == 0 => id.fill(0),
-            (Step::Fetch(_), Some(error)) if error[0] == 0xff => answer = without_digits(answer),
+            _ if names_a_statement(&answer) => answer = without_digits(answer),
             _ => {}
         }
         answers.push(answer);
