@@ -7,6 +7,7 @@ use std::sync::Arc;
 use segue_config::limits;
 use segue_rules::plan::{SlotValue, SqlMode};
 
+use crate::wire::bulk::BulkExecute;
 use crate::wire::capability::Capabilities;
 use crate::wire::execute::{Execute, Parameter, ParameterType, long_data, statement_id};
 
@@ -142,6 +143,28 @@ impl PreparedStatements {
         let values = values.collect();
         prepared.types = Some(execute.types);
         Some(values)
+    }
+
+    /// Takes a bulk execution: the values of each row. `None` where the packet is not understood.
+    pub fn bulk(
+        &mut self,
+        payload: &[u8],
+        whole: bool,
+        charset: &str,
+    ) -> Option<Vec<Vec<SlotValue>>> {
+        let id = self.id(payload)?;
+        let prepared = self.statements.get_mut(&id)?;
+        prepared.long.clear();
+        let known = prepared.types.take();
+        if !whole {
+            return None;
+        }
+        let bulk = BulkExecute::parse(payload, prepared.parameters, known.as_deref()).ok()?;
+        prepared.types = Some(bulk.types);
+        let value = |parameter: Option<Parameter>| {
+            parameter.map_or(SlotValue::Opaque, |parameter| slot_value(parameter, charset))
+        };
+        Some(bulk.rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect())
     }
 }
 

@@ -1,6 +1,8 @@
 //! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to routes, one statement or several.
 //! Never here: what happens for one plan (see `statement`).
 
+use std::sync::Arc;
+
 use segue_rules::plan::{SlotValue, SqlMode, reading};
 use segue_rules::route::Route;
 use segue_rules::sql::{Digested, digest, slot_values};
@@ -25,6 +27,14 @@ struct Facts {
     sql_mode: SqlMode,
     charset: String,
     schema: Option<String>,
+}
+
+/// A prepared statement as it is carried out.
+pub(super) struct RoutedPrepared {
+    pub text: Arc<[u8]>,
+    pub charset: String,
+    pub digested: Digested,
+    pub route: Route,
 }
 
 impl Connection {
@@ -152,8 +162,26 @@ impl Connection {
         let charset = self.facts().charset;
         let capabilities = self.capabilities;
         let parameters = self.prepared.execute(&payload, whole, capabilities, &charset);
-        let Some(prepared) = self.prepared.get(&payload).filter(|_| whole) else {
-            return self.relay_unknown(scope, command, UNKNOWN_STATEMENT).await;
+        let routed = match self.route_prepared(scope, &payload, whole).await? {
+            Ok(routed) => routed,
+            Err(reason) => return self.relay_unknown(scope, command, reason).await,
+        };
+        let RoutedPrepared { text, charset, digested, route } = &routed;
+        // Parameters that were not understood are unknown values.
+        let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
+        let unit = Unit { frames: &command.frames, values: &values, digested };
+        self.statement(scope, route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+    }
+
+    /// The route of the prepared statement that a command names, or why there is none.
+    pub(super) async fn route_prepared(
+        &mut self,
+        scope: &Scope,
+        payload: &[u8],
+        whole: bool,
+    ) -> Result<Result<RoutedPrepared, &'static str>, SessionError> {
+        let Some(prepared) = self.prepared.get(payload).filter(|_| whole) else {
+            return Ok(Err(UNKNOWN_STATEMENT));
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
@@ -168,21 +196,15 @@ impl Connection {
         } else {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
-        let statements =
+        let mut statements =
             digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
-        let [digested] = statements.as_slice() else {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+        let Some(digested) = statements.pop().filter(|d| statements.is_empty() && !d.uncertain)
+        else {
+            return Ok(Err(UNREADABLE));
         };
-        if digested.uncertain {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
-        }
         let route =
-            self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
-        // Parameters that were not understood are unknown values.
-        let values =
-            values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
-        let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+            self.shared.plans.route(scope, &digested, facts.schema.as_deref(), facts.sql_mode);
+        Ok(Ok(RoutedPrepared { text, charset: facts.charset, digested, route }))
     }
 
     /// Settings that a statement prepared now will be read under.
@@ -237,7 +259,7 @@ fn loads(statement: &Digested) -> bool {
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-fn sweep_of_all(routes: &[Route]) -> Sweep {
+pub(super) fn sweep_of_all(routes: &[Route]) -> Sweep {
     let mut tables: Vec<TableName> = Vec::new();
     for route in routes {
         match route {

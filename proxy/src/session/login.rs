@@ -54,8 +54,7 @@ pub async fn log_in(
         return Err(tell_before_login(&mut client, error).await);
     }
     let offered = offer(greeting.capabilities, upstream.policy());
-    let extended = greeting.extended & capability::MARIADB_EXTENDED_UNDERSTOOD;
-    greeting.narrow(&mut first.payload, offered, extended);
+    greeting.narrow(&mut first.payload, offered);
     client.send_packet(first.sequence, &first.payload).await.map_err(client_io)?;
 
     let (mut client, mut response, sequence) = client_response(client, tls).await?;
@@ -66,11 +65,11 @@ pub async fn log_in(
         UpstreamTls::Always => true,
         UpstreamTls::Never => false,
     };
-    let mut wanted = head.capabilities & !capability::NOT_UNDERSTOOD & !capability::SSL;
+    let mut wanted = understood(head.capabilities) & !capability::SSL;
     if encrypt {
         wanted |= capability::SSL;
     }
-    login::narrow(&mut response, wanted, capability::MARIADB_EXTENDED_UNDERSTOOD);
+    login::narrow(&mut response, wanted);
     login.capabilities = wanted & !capability::SSL & greeting.capabilities;
 
     let mut server_sequence = 1;
@@ -115,9 +114,15 @@ async fn client_response(
     Ok((client, packet.payload, packet.sequence))
 }
 
+/// Without capabilities that the relay does not understand.
+fn understood(capabilities: Capabilities) -> Capabilities {
+    let extended = capability::MARIADB_EXTENDED & !capability::MARIADB_EXTENDED_UNDERSTOOD;
+    capabilities & !capability::NOT_UNDERSTOOD & !extended
+}
+
 /// The server's capabilities without those that the relay does not understand, and with TLS as the policy says.
 fn offer(server: Capabilities, policy: UpstreamTls) -> Capabilities {
-    let known = server & !capability::NOT_UNDERSTOOD;
+    let known = understood(server);
     match policy {
         UpstreamTls::AsClient => known,
         UpstreamTls::Always | UpstreamTls::Never => known | capability::SSL,

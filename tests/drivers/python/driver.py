@@ -235,8 +235,11 @@ def nested(work, users, text):
     return work.execute(users.delete().where(users.c.username == "o3")).rowcount
 
 
-if "sqlalchemy" in NAME:
-    NAME = NAME.removeprefix("sqlalchemy-")
-    orm()
+with_orm = "sqlalchemy" in NAME
+NAME = NAME.removeprefix("sqlalchemy-")
+try:
+    connect().close()
+except Exception as error:
+    say("connect", error=type(error).__name__, text=str(error))
 else:
-    raw(connect)
+    orm() if with_orm else raw(connect)
