@@ -42,6 +42,8 @@ pub struct Recorder {
     statement: u32,
     /// Connection id, as the greeting told it.
     pub connection_id: u32,
+    /// The greeting's payload.
+    pub greeting: Vec<u8>,
 }
 
 /// One packet with its frames as they came.
@@ -55,7 +57,13 @@ impl Recorder {
     pub async fn connect(address: &str, user: &str, database: &str, wanted: u32) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("connect")?;
         stream.set_nodelay(true)?;
-        let mut recorder = Recorder { stream, capabilities: 0, statement: 0, connection_id: 0 };
+        let mut recorder = Recorder {
+            stream,
+            capabilities: 0,
+            statement: 0,
+            connection_id: 0,
+            greeting: vec![],
+        };
         let greeting = recorder.packet().await?.payload;
         ensure!(greeting.first() == Some(&10), "greeting: {}", String::from_utf8_lossy(&greeting));
         let after_version =
@@ -77,6 +85,7 @@ impl Recorder {
             response.extend_from_slice(text.as_bytes());
             response.push(0);
         }
+        recorder.greeting = greeting;
         recorder.send_packet(1, &response).await?;
         recorder.finish_login().await?;
         Ok(recorder)

@@ -74,10 +74,12 @@ async fn record(
         let answer = answer.unwrap_or_else(|_| panic!("{way}: no answer to {}", label()));
         let mut answer = answer.unwrap_or_else(|error| panic!("{way}: {}: {error:#}", label()));
         // MariaDB numbers the statements of all sessions.
-        match (step, answer.get_mut(4..9)) {
-            (Step::Prepare(_), Some(id)) if id[0] == 0 => id.fill(0),
-            _ if names_a_statement(&answer) => answer = without_digits(answer),
-            _ => {}
+        if names_a_statement(&answer) {
+            answer = without_digits(answer);
+        } else if let (Step::Prepare(_), Some(id)) = (step, answer.get_mut(4..9))
+            && id[0] == 0
+        {
+            id.fill(0);
         }
         answers.push(answer);
     }

@@ -9,6 +9,7 @@ mod equality;
 mod faults;
 mod grammar;
 mod logins;
+mod protocol;
 mod shop;
 mod steps;
 mod wrap;
