@@ -24,9 +24,9 @@ const SEED: u64 = 20_260_101;
 /// How much of a differing answer is shown.
 const SHOWN_BYTES: usize = 300;
 
-const MODERN: u32 = capability::SESSION_TRACK | capability::DEPRECATE_EOF;
-const OLD: u32 = capability::FOUND_ROWS;
-const NEWEST: u32 = MODERN | capability::QUERY_ATTRIBUTES | capability::OPTIONAL_METADATA;
+const MODERN: u64 = capability::SESSION_TRACK | capability::DEPRECATE_EOF;
+const OLD: u64 = capability::FOUND_ROWS;
+const NEWEST: u64 = MODERN | capability::QUERY_ATTRIBUTES | capability::OPTIONAL_METADATA;
 
 fn shown(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(SHOWN_BYTES)];
@@ -62,7 +62,7 @@ async fn record(
     way: &str,
     address: &str,
     database: &Database,
-    capabilities: u32,
+    capabilities: u64,
     steps: &[Step],
 ) -> Vec<Vec<u8>> {
     let mut recorder =
@@ -89,7 +89,7 @@ async fn record(
 /// Runs the steps on three equal databases: directly, and through Segue in both phases.
 async fn same(
     server: &Server,
-    capabilities: u32,
+    capabilities: u64,
     steps: impl Fn(&str) -> Vec<Step>,
 ) -> (usize, usize) {
     let database = shop::database(server).await;
@@ -116,7 +116,7 @@ async fn same(
 }
 
 /// The statements that the grammar makes, after the settings that keep the clock out of them.
-async fn made(server: &Server, capabilities: u32, form: Form) {
+async fn made(server: &Server, capabilities: u64, form: Form) {
     let seed = std::env::var("SEGUE_TEST_SEED").map_or(SEED, |text| text.parse().unwrap());
     let begin = ["SET NAMES utf8mb4", "SET TIMESTAMP = 1700000000", "SET time_zone = '+00:00'"];
     let (answers, errors) = same(server, capabilities, |database| {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::shop;
 
 /// Both capabilities change which packets make up an answer.
-const MODERN: u32 = capability::DEPRECATE_EOF | capability::SESSION_TRACK;
+const MODERN: u64 = capability::DEPRECATE_EOF | capability::SESSION_TRACK;
 /// Something is expected to happen soon, on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 /// Everything owed is done by then.
