@@ -1,5 +1,6 @@
 SELECT CURRENT_USER(), DATABASE(), @@autocommit, @@character_set_client, @@character_set_results, @@collation_connection
 SELECT VERSION(), @@version_comment, @@sql_mode
+SHOW SESSION STATUS LIKE 'Ssl_version'
 SELECT 1, 'two', NULL, 3.5, 4e0, x'00ff', TRUE, -9223372036854775808, 18446744073709551615
 SELECT id, g, n, u, d, f, y, flag FROM facts ORDER BY id
 SELECT id, s, l, HEX(b), k, m FROM facts ORDER BY id

@@ -18,7 +18,7 @@ def shown(value):
     if isinstance(value, (bytes, bytearray)):
         value = bytes(value)
         return value.hex() if len(value) < 100 else "sha1 " + hashlib.sha1(value).hexdigest()
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) or hasattr(value, "_mapping"):
         return [shown(part) for part in value]
     if isinstance(value, set):
         return sorted(map(str, value))
@@ -50,7 +50,7 @@ def connect(**more):
     if NAME in ("mysqldb", "sqlalchemy-mysqldb"):
         import MySQLdb
         from MySQLdb.constants import CLIENT
-        mode = {"ssl_mode": "DISABLED"} if plain else {"ssl_mode": "REQUIRED"}
+        mode = {} if plain else {"ssl": {"capath": "/etc/ssl/certs"}}
         return MySQLdb.connect(**settings, **mode, local_infile=1, client_flag=CLIENT.MULTI_STATEMENTS,
                                **{"charset": "utf8mb4", **more})
     import mysql.connector

@@ -13,4 +13,5 @@ mod logins;
 mod protocol;
 mod shop;
 mod steps;
+mod stream;
 mod wrap;

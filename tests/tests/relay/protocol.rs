@@ -207,3 +207,50 @@ on_each_server!(query_attributes_and_types_kept, |server: &'static Server| async
         segue.stop().await.unwrap();
     }
 });
+
+on_each_server!(rare_commands, |server: &'static Server| async move {
+    let database = shop::database(server).await;
+    for phase in ["mysql-only", "dual-write"] {
+        let segue = shop::segue(server, &database, phase).await;
+        let mut outcomes = vec![];
+        for address in [server.address(), shop::address(&segue)] {
+            let mut recorder = open(&address, "root", &database).await;
+            let mut victim = open(&address, "root", &database).await;
+            let kill = [&[0x0c][..], &victim.connection_id.to_le_bytes()].concat();
+            let replica = [&[0x15, 99, 0, 0, 0][..], &[0; 3], &[0, 0], &[0; 8]].concat();
+            let mut seen = vec![];
+            // COM_REFRESH of status, COM_DEBUG, COM_PROCESS_KILL of nobody, COM_REGISTER_SLAVE, COM_TIME
+            // and others that only servers' own threads use, and codes that mean nothing.
+            for payload in [
+                vec![0x07, 0x10],
+                vec![0x0d],
+                vec![0x0c, 0xff, 0xff, 0xff, 0x7f],
+                replica,
+                vec![0x00],
+                vec![0x0b],
+                vec![0x0f],
+                vec![0x10],
+                vec![0x14],
+                vec![0x1d],
+                vec![0x22],
+            ] {
+                let step = Step::Unknown(payload.clone());
+                let answer = timeout(SOON, recorder.run(&step)).await;
+                let answer = answer.unwrap_or_else(|_| panic!("{address}: {payload:x?}"));
+                seen.push(answer.map_err(|error| error.to_string()));
+            }
+            let mut recorder = open(&address, "root", &database).await;
+            let statistics = recorder.run(&Step::Statistics).await.unwrap();
+            assert!(statistics.ends_with(b".") || statistics.len() > 50, "{statistics:?}");
+            seen.push(recorder.run(&Step::Unknown(kill)).await.map_err(|error| error.to_string()));
+            if seen.last().is_some_and(|last| last.as_ref().is_ok_and(|last| last[4] == 0)) {
+                let end = timeout(SOON, victim.read_some(1)).await.expect("the victim ends");
+                assert!(end.is_err() || end.is_ok_and(|bytes| bytes.is_empty() || bytes.len() == 1));
+            }
+            seen.push(recorder.run(&Step::Ping).await.map_err(|error| error.to_string()));
+            outcomes.push(seen);
+        }
+        assert_eq!(outcomes[0], outcomes[1], "{phase}");
+        segue.stop().await.unwrap();
+    }
+});
