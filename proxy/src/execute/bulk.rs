@@ -103,9 +103,9 @@ impl Connection {
     ) -> Option<(Vec<DirtyEntry>, Option<TableName>)> {
         let (mut entries, mut from_answer) = (Vec::new(), None);
         for row in rows {
-            let values = slot_values(&routed.digested, &routed.text, row, &routed.charset);
-            let unit =
-                Unit { frames: &command.frames, values: &values, digested: &routed.digested };
+            let values = slot_values(routed.digested(), &routed.text, row, &routed.charset);
+            let digested = routed.digested();
+            let unit = Unit { frames: &command.frames, values: &values, digested };
             let bound = self.bind(scope, plan, unit, self.state.autocommits());
             if bound.wrap || !bound.preselects.is_empty() {
                 return None;

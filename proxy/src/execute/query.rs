@@ -23,9 +23,9 @@ const UNKNOWN_STATEMENT: &str = "unknown-prepared-statement";
 const SEVERAL: &str = "several-statements";
 
 /// How a statement's text is read.
-struct Facts {
-    sql_mode: SqlMode,
-    charset: String,
+pub(super) struct Facts {
+    pub sql_mode: SqlMode,
+    pub charset: String,
     schema: Option<String>,
 }
 
@@ -33,8 +33,15 @@ struct Facts {
 pub(super) struct RoutedPrepared {
     pub text: Arc<[u8]>,
     pub charset: String,
-    pub digested: Digested,
+    /// Exactly one.
+    statements: Arc<[Digested]>,
     pub route: Route,
+}
+
+impl RoutedPrepared {
+    pub fn digested(&self) -> &Digested {
+        &self.statements[0]
+    }
 }
 
 impl Connection {
@@ -115,7 +122,7 @@ impl Connection {
         }
     }
 
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let settings = self.state.settings.as_ref();
         Facts {
             sql_mode: settings.map(|s| s.sql_mode).unwrap_or_default(),
@@ -166,7 +173,8 @@ impl Connection {
             Ok(routed) => routed,
             Err(reason) => return self.relay_unknown(scope, command, reason).await,
         };
-        let RoutedPrepared { text, charset, digested, route } = &routed;
+        let RoutedPrepared { text, charset, route, .. } = &routed;
+        let digested = routed.digested();
         // Parameters that were not understood are unknown values.
         let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
         let unit = Unit { frames: &command.frames, values: &values, digested };
@@ -196,15 +204,17 @@ impl Connection {
         } else {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
-        let mut statements =
-            digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
-        let Some(digested) = statements.pop().filter(|d| statements.is_empty() && !d.uncertain)
-        else {
+        let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
+        let statements = self.prepared.statements(payload, &text, reading);
+        let [digested] = &*statements else {
             return Ok(Err(UNREADABLE));
         };
+        if digested.uncertain {
+            return Ok(Err(UNREADABLE));
+        }
         let route =
-            self.shared.plans.route(scope, &digested, facts.schema.as_deref(), facts.sql_mode);
-        Ok(Ok(RoutedPrepared { text, charset: facts.charset, digested, route }))
+            self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
+        Ok(Ok(RoutedPrepared { text, charset: facts.charset, statements, route }))
     }
 
     /// Settings that a statement prepared now will be read under.

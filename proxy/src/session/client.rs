@@ -122,8 +122,12 @@ impl Client {
                 return self.stream(&command).await;
             }
             (code, _) => {
+                let begun = self.connection.observed_from();
                 let seen = self.relay(&command).await?;
                 self.follow(code, &command, seen);
+                if let Some(pin) = &self.pin {
+                    self.connection.observe_relayed(&command, pin.catalog(), begun, seen);
+                }
                 return Ok(After::Continue);
             }
         }
@@ -166,11 +170,11 @@ impl Client {
             command::STMT_EXECUTE => {
                 // Nothing is captured now, but later executions may leave out their types.
                 let payload = command.payload();
-                connection.prepared.execute(&payload, whole, connection.capabilities, "");
+                connection.prepared.execute_unseen(&payload, whole, connection.capabilities);
                 connection.state.unread();
             }
             command::STMT_BULK_EXECUTE => {
-                connection.prepared.bulk(&command.payload(), whole, "");
+                connection.prepared.bulk_unseen(&command.payload());
                 connection.state.unread();
             }
             command::QUERY => connection.state.unread(),

@@ -61,13 +61,8 @@ impl Recorder {
     pub async fn connect(address: &str, user: &str, database: &str, wanted: u64) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("connect")?;
         stream.set_nodelay(true)?;
-        let mut recorder = Recorder {
-            stream,
-            capabilities: 0,
-            statement: 0,
-            connection_id: 0,
-            greeting: vec![],
-        };
+        let mut recorder =
+            Recorder { stream, capabilities: 0, statement: 0, connection_id: 0, greeting: vec![] };
         let greeting = recorder.packet().await?.payload;
         ensure!(greeting.first() == Some(&10), "greeting: {}", String::from_utf8_lossy(&greeting));
         let after_version =
@@ -81,7 +76,8 @@ impl Recorder {
         let mut wanted = wanted | capability::ALWAYS | capability::CONNECT_WITH_DB;
         if offered & capability::LONG_PASSWORD == 0 {
             // MariaDB, which offers more in a further place.
-            offered |= u64::from(u32::from_le_bytes([rest[23], rest[24], rest[25], rest[26]])) << 32;
+            offered |=
+                u64::from(u32::from_le_bytes([rest[23], rest[24], rest[25], rest[26]])) << 32;
         }
         if wanted >> 32 != 0 {
             wanted &= !capability::LONG_PASSWORD;

@@ -24,7 +24,9 @@ fn text(text: String) -> Parameter {
 fn users(name: &str, count: usize) -> [Step; 2] {
     let row = |i| vec![text(format!("{name}{i}")), text(format!("{name}{i}@x.org"))];
     [
-        Step::Prepare("INSERT INTO users (username, email, password_hash) VALUES (?, ?, 'h')".into()),
+        Step::Prepare(
+            "INSERT INTO users (username, email, password_hash) VALUES (?, ?, 'h')".into(),
+        ),
         Step::Bulk((0..count).map(row).collect()),
     ]
 }
@@ -73,7 +75,9 @@ fn steps() -> Vec<Step> {
     steps.extend([
         prepare("SELECT ? + 1"),
         Step::Bulk(vec![vec![Parameter::Int(1)]]),
-        prepare("SELECT id, username, first_name, last_name, email FROM users WHERE id > ? ORDER BY id"),
+        prepare(
+            "SELECT id, username, first_name, last_name, email FROM users WHERE id > ? ORDER BY id",
+        ),
     ]);
     // The definitions of the columns come once.
     for _ in 0..3 {
@@ -137,8 +141,7 @@ async fn every_row_is_captured() {
     answers(&shop::address(&segue), &database.name).await;
     segue.settle(SETTLED).await.unwrap();
     let control = Control::connect(&database.url, 2).await.unwrap();
-    let source =
-        Source { control: &control, contract: shop::CONTRACT, database: &database.name };
+    let source = Source { control: &control, contract: shop::CONTRACT, database: &database.name };
     let items = Items::at(&engine.endpoint());
     let differences = compare(source, Target { client: items.client(), prefix: "" }).await.unwrap();
     assert!(differences.is_empty(), "{differences}\n{}", segue.log());

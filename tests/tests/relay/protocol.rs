@@ -122,7 +122,9 @@ on_each_server!(refused_stream_leaves_the_session_captured, |server: &'static Se
         for step in [
             Step::Unknown(dump.clone()),
             Step::query("DELETE FROM users"),
-            Step::query("INSERT INTO users (username, email, password_hash) VALUES ('s', 's', 'h')"),
+            Step::query(
+                "INSERT INTO users (username, email, password_hash) VALUES ('s', 's', 'h')",
+            ),
             Step::Ping,
         ] {
             seen.push(timeout(SOON, recorder.run(&step)).await.unwrap().unwrap());
@@ -149,7 +151,8 @@ on_each_server!(commands_sent_before_the_first_answer, |server: &'static Server|
         let mut recorder = open(&server.address(), "root", &database).await;
         let steps: Vec<Step> = (0..200)
             .flat_map(|i| {
-                let update = format!("UPDATE users SET first_name = 'x{i}' WHERE username = 'u{i}'");
+                let update =
+                    format!("UPDATE users SET first_name = 'x{i}' WHERE username = 'u{i}'");
                 [Step::query(insert(i)), Step::query(update), Step::query(format!("SELECT {i}"))]
             })
             .collect();
@@ -245,7 +248,9 @@ on_each_server!(rare_commands, |server: &'static Server| async move {
             seen.push(recorder.run(&Step::Unknown(kill)).await.map_err(|error| error.to_string()));
             if seen.last().is_some_and(|last| last.as_ref().is_ok_and(|last| last[4] == 0)) {
                 let end = timeout(SOON, victim.read_some(1)).await.expect("the victim ends");
-                assert!(end.is_err() || end.is_ok_and(|bytes| bytes.is_empty() || bytes.len() == 1));
+                assert!(
+                    end.is_err() || end.is_ok_and(|bytes| bytes.is_empty() || bytes.len() == 1)
+                );
             }
             seen.push(recorder.run(&Step::Ping).await.map_err(|error| error.to_string()));
             outcomes.push(seen);

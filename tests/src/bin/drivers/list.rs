@@ -68,7 +68,8 @@ pub fn all(scripts: &Path, prepared: &Path) -> Vec<Driver> {
     let go = text(prepared.join("go/driver"));
     drivers.push(Driver::new("Go go-sql-driver", &[&go, "go-sql-driver"]));
     for name in ["mysqli", "pdo"] {
-        drivers.push(Driver::new(&format!("PHP {name}"), &["php", &script("php/driver.php"), name]));
+        drivers
+            .push(Driver::new(&format!("PHP {name}"), &["php", &script("php/driver.php"), name]));
     }
     for name in ["mysql", "MariaDB"] {
         let words = ["perl", &script("perl/driver.pl"), name];

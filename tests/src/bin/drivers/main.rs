@@ -48,7 +48,9 @@ struct Cell {
 }
 
 enum Outcome {
-    Same { lines: usize },
+    Same {
+        lines: usize,
+    },
     /// The driver cannot log in directly, and not through Segue either, with the same words.
     SameRefusal(String),
     Differs(String),
@@ -179,7 +181,8 @@ async fn transcript(command: std::process::Command, path: &Path) -> Result<Strin
     };
     let errors = lossy(&output.stderr);
     if text.is_empty() {
-        let line = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+        let line =
+            errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
         return Err(line.to_owned());
     }
     Ok(format!("{text}exit {:?}\n", output.status.code()))

@@ -178,10 +178,9 @@ impl Rules {
                         Part::Rule(rule) => known.get(rule).map(|depth| depth + 1),
                         _ => Some(0),
                     });
-                    production.depth =
-                        depths.collect::<Option<Vec<_>>>().map_or(usize::MAX, |depths| {
-                            depths.into_iter().max().unwrap_or(0)
-                        });
+                    production.depth = depths
+                        .collect::<Option<Vec<_>>>()
+                        .map_or(usize::MAX, |depths| depths.into_iter().max().unwrap_or(0));
                 }
                 let least = productions.iter().map(|p| p.depth).min().unwrap();
                 if least < usize::MAX && known.get(name) != Some(&least) {
@@ -203,8 +202,10 @@ impl Rules {
         };
         let names = reading(&self.rules);
         for production in self.rules.values_mut().flatten() {
-            production.reads |=
-                production.parts.iter().any(|p| matches!(p, Part::Rule(rule) if names.contains(rule)));
+            production.reads |= production
+                .parts
+                .iter()
+                .any(|p| matches!(p, Part::Rule(rule) if names.contains(rule)));
         }
     }
 

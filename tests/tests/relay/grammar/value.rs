@@ -7,8 +7,8 @@ use segue_tests::recorder::Parameter;
 
 /// Names that the rules use.
 pub const KINDS: [&str; 12] = [
-    "int", "small", "unsigned", "decimal", "double", "null", "text", "bytes", "day", "moment", "time",
-    "serial",
+    "int", "small", "unsigned", "decimal", "double", "null", "text", "bytes", "day", "moment",
+    "time", "serial",
 ];
 
 /// One value in both forms.
@@ -18,15 +18,26 @@ pub struct Value {
 }
 
 const TEXTS: [&str; 12] = [
-    "", "a", "alpha", "ann", "ü€😀", "it's", "back\\slash", "line\nbreak", "100%", "Ünï_code", "  pad ",
+    "",
+    "a",
+    "alpha",
+    "ann",
+    "ü€😀",
+    "it's",
+    "back\\slash",
+    "line\nbreak",
+    "100%",
+    "Ünï_code",
+    "  pad ",
     "12.5abc",
 ];
 
 /// A value of the kind.
 pub fn value(kind: &str, random: &mut StdRng) -> Value {
     let small = random.random_range(1_u8..9);
-    let any: i64 = [0, 1, -1, 7, 42, 100, 255, 1000, -128, 70_000, i64::from(i32::MAX), -5_000_000_000]
-        [random.random_range(0..12)];
+    let any: i64 =
+        [0, 1, -1, 7, 42, 100, 255, 1000, -128, 70_000, i64::from(i32::MAX), -5_000_000_000]
+            [random.random_range(0..12)];
     match kind {
         "int" => integer(any, random),
         "small" => integer(i64::from(small), random),
