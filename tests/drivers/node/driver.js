@@ -3,7 +3,7 @@
 const crypto = require("crypto");
 const fs = require("fs");
 const [name, port, user, password, database, tls, folder, modules] = process.argv.slice(2);
-const driver = require(`${modules}/${name}`);
+const driver = require("module").createRequire(`${modules}/driver.js`)(name);
 
 function shown(value) {
   if (Buffer.isBuffer(value)) value = value.length < 100 ? value.toString("hex") : `sha1 ${hash(value)}`;

@@ -50,7 +50,7 @@ def connect(**more):
     if NAME in ("mysqldb", "sqlalchemy-mysqldb"):
         import MySQLdb
         from MySQLdb.constants import CLIENT
-        mode = {} if plain else {"ssl": {"capath": "/etc/ssl/certs"}}
+        mode = {} if plain else {"ssl": {"cipher": "DEFAULT"}}
         return MySQLdb.connect(**settings, **mode, local_infile=1, client_flag=CLIENT.MULTI_STATEMENTS,
                                **{"charset": "utf8mb4", **more})
     import mysql.connector
@@ -179,7 +179,8 @@ def raw(connect):
     large(connection)
     load = f"LOAD DATA LOCAL INFILE '{FOLDER}/rows.tsv' INTO TABLE scratch CHARACTER SET utf8mb4"
     attempt("local file", lambda: run(connection, load))
-    attempt("no local file", lambda: run(connection, load.replace("rows.tsv", "no_such_file")))
+    # Some leave the server waiting for the file: nothing that follows on such a connection is compared.
+    attempt("no local file", lambda: run(connect(), load.replace("rows.tsv", "no_such_file")))
     if "connector" in NAME:
         attempt("reset", connection.cmd_reset_connection)
         attempt("change user", lambda: connection.cmd_change_user(USER, PASSWORD, DATABASE))

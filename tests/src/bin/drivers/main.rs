@@ -30,9 +30,9 @@ const DRIVERS_MIN: usize = 8;
 struct Arguments {
     /// Folder of what the set-up made
     prepared: PathBuf,
-    /// Only drivers whose name contains this
+    /// Only drivers whose name contains this (may be given several times)
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     /// Only this server: mysql97 or mariadb
     #[arg(long)]
     server: Option<String>,
@@ -71,7 +71,8 @@ async fn main() -> Result<ExitCode> {
     list::share_scripts(&scripts).context("share the scripts' files")?;
     let prepared = arguments.prepared.canonicalize().context("the folder of the set-up")?;
     let mut drivers = list::all(&scripts, &prepared);
-    drivers.retain(|d| arguments.only.as_ref().is_none_or(|only| d.name.contains(only.as_str())));
+    let all = arguments.only.is_empty();
+    drivers.retain(|d| all || arguments.only.iter().any(|only| d.name.contains(only.as_str())));
     let mut cells = vec![];
     for kind in Kind::ALL {
         if arguments.server.as_ref().is_some_and(|only| only != kind.slug()) {
@@ -84,7 +85,7 @@ async fn main() -> Result<ExitCode> {
             }
         }
     }
-    Ok(report(&cells, arguments.only.is_none()))
+    Ok(report(&cells, all))
 }
 
 async fn place(kind: Kind, prepared: &Path) -> Result<Place> {
