@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod counts;
 mod demo;
+mod drivers;
 mod lint;
 mod setup;
 mod steps;
@@ -31,6 +32,8 @@ enum Chore {
     Test(test::Arguments),
     /// Set up MySQL and run the demo against it
     Demo(demo::Arguments),
+    /// Set up drivers of many languages and compare what they see directly and through Segue
+    Drivers(drivers::Arguments),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Benchmark),
@@ -58,6 +61,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.chore {
         Chore::Test(arguments) => test::run(&steps, &repository, &arguments),
         Chore::Demo(arguments) => demo::run(&steps, &repository, &arguments),
+        Chore::Drivers(arguments) => drivers::run(&steps, &repository, &arguments),
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
         Chore::Conformance(arguments) => conformance::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),

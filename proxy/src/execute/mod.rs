@@ -10,6 +10,7 @@
 //!   locks keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
+mod bulk;
 pub mod command;
 pub mod failure;
 pub mod ledger;

@@ -1,6 +1,8 @@
 //! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to routes, one statement or several.
 //! Never here: what happens for one plan (see `statement`).
 
+use std::sync::Arc;
+
 use segue_rules::plan::{SlotValue, SqlMode, reading};
 use segue_rules::route::Route;
 use segue_rules::sql::{Digested, digest, slot_values};
@@ -30,6 +32,20 @@ pub(super) struct Facts {
 
 /// A text as it was read: its statements, and a route for each.
 type RoutedText = (Facts, Vec<Digested>, Vec<Route>);
+/// A prepared statement as it is carried out.
+pub(super) struct RoutedPrepared {
+    pub text: Arc<[u8]>,
+    pub charset: String,
+    /// Exactly one.
+    statements: Arc<[Digested]>,
+    pub route: Route,
+}
+
+impl RoutedPrepared {
+    pub fn digested(&self) -> &Digested {
+        &self.statements[0]
+    }
+}
 
 impl Connection {
     /// Carries out a COM_QUERY.
@@ -182,8 +198,27 @@ impl Connection {
         let charset = self.facts().charset;
         let capabilities = self.capabilities;
         let parameters = self.prepared.execute(&payload, whole, capabilities, &charset);
-        let Some(prepared) = self.prepared.get(&payload).filter(|_| whole) else {
-            return self.relay_unknown(scope, command, UNKNOWN_STATEMENT).await;
+        let routed = match self.route_prepared(scope, &payload, whole).await? {
+            Ok(routed) => routed,
+            Err(reason) => return self.relay_unknown(scope, command, reason).await,
+        };
+        let RoutedPrepared { text, charset, route, .. } = &routed;
+        let digested = routed.digested();
+        // Parameters that were not understood are unknown values.
+        let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
+        let unit = Unit { frames: &command.frames, values: &values, digested };
+        self.statement(scope, route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+    }
+
+    /// The route of the prepared statement that a command names, or why there is none.
+    pub(super) async fn route_prepared(
+        &mut self,
+        scope: &Scope,
+        payload: &[u8],
+        whole: bool,
+    ) -> Result<Result<RoutedPrepared, &'static str>, SessionError> {
+        let Some(prepared) = self.prepared.get(payload).filter(|_| whole) else {
+            return Ok(Err(UNKNOWN_STATEMENT));
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
@@ -199,20 +234,16 @@ impl Connection {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
         let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
-        let statements = self.prepared.statements(&payload, &text, reading);
+        let statements = self.prepared.statements(payload, &text, reading);
         let [digested] = &*statements else {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+            return Ok(Err(UNREADABLE));
         };
         if digested.uncertain {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+            return Ok(Err(UNREADABLE));
         }
         let route =
             self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
-        // Parameters that were not understood are unknown values.
-        let values =
-            values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
-        let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+        Ok(Ok(RoutedPrepared { text, charset: facts.charset, statements, route }))
     }
 
     /// Settings that a statement prepared now will be read under.
@@ -271,7 +302,7 @@ fn loads(statement: &Digested) -> bool {
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
+pub(super) fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
     // Routes after a change of the session were found without it.
     let changes = routes.iter().any(|route| matches!(route, Route::Session(_)));
     let mut tables: Vec<TableName> = Vec::new();

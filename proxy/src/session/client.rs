@@ -18,8 +18,9 @@ use crate::execute::state::SessionState;
 use crate::execute::{Connection, Legs};
 use crate::wire::capability;
 use crate::wire::command::{self, AnswerShape, answer_shape};
+use crate::wire::frame::HEADER_BYTES;
 use crate::wire::login::Login;
-use crate::wire::response::ErrPacket;
+use crate::wire::response::{ERR, ErrPacket};
 use crate::wire::scan::Seen;
 
 /// Refusal code of commands that nobody knows.
@@ -148,6 +149,9 @@ impl Client {
             (command::STMT_EXECUTE, Some(scope)) => {
                 self.connection.execute(scope, &command).await?
             }
+            (command::STMT_BULK_EXECUTE, Some(scope)) => {
+                self.connection.bulk(scope, &command).await?;
+            }
             (code, Some(scope)) if !is_known(code) => {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
@@ -158,6 +162,9 @@ impl Client {
                 self.remember_prepared(&command, settings, seen);
             }
             (command::CHANGE_USER, _) => return self.change_user(command).await,
+            (code, _) if answer_shape(code) == AnswerShape::Duplex => {
+                return self.stream(&command).await;
+            }
             (code, _) => {
                 let begun = self.connection.observed_from();
                 let seen = self.relay(&command).await?;
@@ -165,10 +172,7 @@ impl Client {
                 if let Some(pin) = &self.pin {
                     self.connection.observe_relayed(&command, pin.catalog(), begun, seen);
                 }
-                return Ok(match answer_shape(code) {
-                    AnswerShape::Duplex => After::Duplex,
-                    _ => After::Continue,
-                });
+                return Ok(After::Continue);
             }
         }
         if let Some(scope) = &scope {
@@ -186,6 +190,19 @@ impl Client {
         self.connection.relay_answer(answer_shape(command.code)).await
     }
 
+    /// A command that a stream answers. An error is an answer, too, and the server goes on with commands.
+    async fn stream(&mut self, command: &Command) -> Result<After, SessionError> {
+        self.relay(command).await?;
+        while self.connection.server.buffered().len() <= HEADER_BYTES {
+            self.connection.legs().server_bytes().await?;
+        }
+        if self.connection.server.buffered()[HEADER_BYTES] != ERR {
+            return Ok(After::Duplex);
+        }
+        self.connection.relay_answer(AnswerShape::Single).await?;
+        Ok(After::Continue)
+    }
+
     /// Keeps track of what commands other than statements do to the session.
     fn follow(&mut self, code: u8, command: &Command, seen: Seen) {
         let connection = &mut self.connection;
@@ -198,6 +215,10 @@ impl Client {
                 // Nothing is captured now, but later executions may leave out their types.
                 let payload = command.payload();
                 connection.prepared.execute_unseen(&payload, whole, connection.capabilities);
+                connection.state.unread();
+            }
+            command::STMT_BULK_EXECUTE => {
+                connection.prepared.bulk_unseen(&command.payload());
                 connection.state.unread();
             }
             command::QUERY => connection.state.unread(),
@@ -299,6 +320,7 @@ fn is_known(code: u8) -> bool {
             | CLONE
             | QUERY
             | STMT_EXECUTE
+            | STMT_BULK_EXECUTE
             | SUBSCRIBE_GROUP_REPLICATION
             | REFRESH
             | PROCESS_KILL

@@ -161,9 +161,9 @@ impl Scanner {
             _ => {
                 let mut cursor = Cursor::new(packet.head, "column count");
                 let columns = cursor.length()?;
-                let follows = !self.has(capability::OPTIONAL_RESULTSET_METADATA)
-                    || cursor.is_empty()
-                    || cursor.u8()? != 0;
+                let flagged =
+                    capability::OPTIONAL_RESULTSET_METADATA | capability::MARIADB_CACHE_METADATA;
+                let follows = !self.has(flagged) || cursor.is_empty() || cursor.u8()? != 0;
                 Ok(Some(if follows && columns > 0 {
                     State::Columns { left: columns }
                 } else {

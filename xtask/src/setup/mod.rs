@@ -123,6 +123,14 @@ pub fn suite(steps: &Steps, kind: Kind) -> Result<()> {
     }
 }
 
+/// Installs Debian's packages, where that is possible.
+pub fn install_packages(steps: &Steps, packages: &[&str]) -> Result<()> {
+    if !debian::can_install() {
+        anyhow::bail!("not a Debian machine with root rights, so nothing is installed");
+    }
+    debian::install(steps, packages)
+}
+
 /// Whether a program answers at all.
 fn answers(program: &str, argument: &str) -> bool {
     Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
