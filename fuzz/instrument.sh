@@ -3,7 +3,7 @@
 # and comparisons that libFuzzer watches, by flags that the stable compiler has. Dependencies stay
 # without: they are built already, and what they do is not what is tried.
 exec "$@" --cfg fuzzing \
-    -Copt-level=2 -Ccodegen-units=4 -Cdebug-assertions=yes -Coverflow-checks=yes \
+    -Copt-level=1 -Cdebug-assertions=yes -Coverflow-checks=yes \
     -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \

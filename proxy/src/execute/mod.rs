@@ -41,7 +41,7 @@ use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SessionState, settings_query};
 use crate::telemetry::Metrics;
-use crate::wire::capability::Capabilities;
+use crate::wire::capability::{Capabilities, MULTI_STATEMENTS};
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
 use crate::wire::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES};
@@ -150,6 +150,15 @@ impl Connection {
         self.tables_locked = false;
         self.forget_questions();
         self.state.reset();
+    }
+
+    /// COM_SET_OPTION was carried out: it switches whether a command may hold several statements.
+    pub fn set_option(&mut self, payload: &[u8]) {
+        match payload.get(1..3) {
+            Some([0, 0]) => self.capabilities |= MULTI_STATEMENTS,
+            Some([1, 0]) => self.capabilities &= !MULTI_STATEMENTS,
+            _ => {}
+        }
     }
 
     /// What was kept of a wrapped statement for questions about it is out of date.

@@ -11,6 +11,7 @@ use super::failure::SessionError;
 use super::planner::Scope;
 use super::statement::{Sweep, Unit};
 use super::{Connection, Reply};
+use crate::wire::capability::MULTI_STATEMENTS;
 use crate::wire::frame::put_packet;
 use crate::wire::query::text_at;
 
@@ -61,6 +62,14 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
+            several if !self.takes_several() => {
+                // The server refuses all of them: it is not for Segue to run what it would not.
+                let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(several) };
+                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                    .await?;
+                self.state.unread();
+                Ok(())
+            }
             several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
                 let sweep = sweep_of_all(several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
@@ -90,9 +99,10 @@ impl Connection {
                 .iter()
                 .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
                 .collect();
-            // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
-            // in every mode.
-            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
+            // Modes change what quotes and backslashes mean, and so do character sets in which one hides in
+            // a character; without them a harmless statement is harmless under all settings.
+            let hides = if text.is_ascii() { b'"' } else { b'`' };
+            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
             if known || guess_is_enough {
@@ -103,6 +113,11 @@ impl Connection {
                 return Ok((facts, statements, routes));
             }
         }
+    }
+
+    /// The server runs several statements of one command for this client.
+    fn takes_several(&self) -> bool {
+        self.capabilities & MULTI_STATEMENTS != 0
     }
 
     fn facts(&self) -> Facts {

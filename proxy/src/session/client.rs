@@ -157,6 +157,9 @@ impl Client {
             command::INIT_DB if seen.error.is_none() && whole => {
                 connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
+            command::SET_OPTION if seen.error.is_none() && whole => {
+                connection.set_option(&command.payload());
+            }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}
         }

@@ -94,6 +94,7 @@ fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Opti
         "character_set_client",
         "character_set_connection",
         "collation_connection",
+        "auto_increment_increment",
     ];
     if !relevant.contains(&name) {
         return None;
