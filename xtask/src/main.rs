@@ -4,6 +4,7 @@
 mod bench;
 mod counts;
 mod demo;
+mod fuzz;
 mod lint;
 mod setup;
 mod steps;
@@ -33,6 +34,8 @@ enum Chore {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Benchmark),
+    /// Look for inputs that crash, hang or eat memory, in whatever reads bytes or texts
+    Fuzz(fuzz::Arguments),
     /// Only the house rules
     Tidy,
     /// rustfmt and clippy, nothing changed
@@ -56,6 +59,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Chore::Test(arguments) => test::run(&steps, &repository, &arguments),
         Chore::Demo(arguments) => demo::run(&steps, &repository, &arguments),
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
+        Chore::Fuzz(arguments) => fuzz::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),
         Chore::Lint => lint::lint(&steps, &repository),
     }
