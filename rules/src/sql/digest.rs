@@ -43,7 +43,10 @@ pub fn digest(text: &[u8], reading: Reading<'_>) -> Vec<Digested> {
     while let Some(raw) = lexer.next() {
         let semicolon = matches!(&raw, Raw::Punctuation(range) if &text[range.clone()] == b";");
         if semicolon && builder.body.depth == 0 {
-            builder.finish(lexer.position() - 1, false, &mut done);
+            let end = lexer.position() - 1;
+            // Two minuses, which would become a comment where the statement is sent alone.
+            builder.out.uncertain |= text[..end].ends_with(b"--");
+            builder.finish(end, false, &mut done);
             lexer.begin_statement();
             builder = Builder::new(text, reading, lexer.position());
         } else {
