@@ -91,6 +91,13 @@ pub const KEYS: &[Key] = &[
         "HTTP: metrics, health and the API. On any other address than loopback every request needs the token.",
     ),
     key(
+        "listen",
+        "workers",
+        Kind::Integer { min: 1, max: limits::LISTEN_WORKERS_MAX },
+        Unset("half of the processors, at least one"),
+        "Threads that relay between applications and MySQL. One relays tens of thousands of statements a second; more than the processors only cost.",
+    ),
+    key(
         "mysql",
         "address",
         Kind::HostPort,
@@ -218,6 +225,13 @@ pub const KEYS: &[Key] = &[
         "Items of one batch that are written to DynamoDB at the same time.",
     ),
     key(
+        "observe",
+        "statements",
+        Kind::Choice(&["off", "on"]),
+        Default("off"),
+        "Whether statements are counted by digest for `GET /api/digests`, in every phase. Literals are never kept.",
+    ),
+    key(
         "admin",
         "token",
         Kind::Text,
@@ -258,7 +272,8 @@ mod tests {
 
     #[test]
     fn variables_follow_section_and_name() {
-        assert_eq!(KEYS[0].variable(), "SEGUE_LISTEN_MYSQL");
-        assert_eq!(KEYS[3].variable(), "SEGUE_MYSQL_CONTROL_URL");
+        let named = |path| KEYS.iter().find(|key| key.path() == path).map(Key::variable);
+        assert_eq!(named("listen.mysql").as_deref(), Some("SEGUE_LISTEN_MYSQL"));
+        assert_eq!(named("mysql.control_url").as_deref(), Some("SEGUE_MYSQL_CONTROL_URL"));
     }
 }

@@ -13,6 +13,18 @@ pub const JOURNAL_BYTES_MIN: u64 = 1 << 20;
 /// Most capacity units of a created table: DynamoDB's default quota for one table.
 pub const CAPACITY_UNITS_MAX: u64 = 40_000;
 
+/// Digests that are counted while statements are observed; an application has a few thousand.
+pub const DIGESTS_MAX: usize = 10_000;
+
+/// Bytes of a digest's text that are kept for the report.
+pub const DIGEST_TEXT_BYTES_MAX: usize = 2_048;
+
+/// Digests in one answer of the HTTP API.
+pub const DIGESTS_REPORTED_MAX: usize = 1_000;
+
+/// Most `listen.workers`: beyond the processors of large machines.
+pub const LISTEN_WORKERS_MAX: u64 = 256;
+
 /// Most `mirror.workers`: each holds a connection to DynamoDB while it writes.
 pub const MIRROR_WORKERS_MAX: u64 = 1024;
 

@@ -27,6 +27,8 @@ pub struct Settings {
     pub phases_path: PathBuf,
     /// Items of one batch that are written at the same time (`[mirror] workers`).
     pub mirror_workers: usize,
+    /// Statements are counted by digest (`[observe] statements`).
+    pub observe_statements: bool,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
     pub admin_token: Option<String>,
     pub log: Log,
@@ -36,6 +38,8 @@ pub struct Settings {
 pub struct Listen {
     pub mysql: SocketAddr,
     pub admin: SocketAddr,
+    /// Threads that carry sessions; `None`: as many as suit the machine.
+    pub workers: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -142,6 +146,7 @@ impl fmt::Debug for Settings {
             .field("journal", &self.journal)
             .field("phases_path", &self.phases_path)
             .field("mirror_workers", &self.mirror_workers)
+            .field("observe_statements", &self.observe_statements)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))
             .field("log", &self.log)
             .finish()

@@ -227,3 +227,45 @@ async fn token_is_made_where_none_is_configured_and_is_private() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     segue.stop().await.unwrap();
 }
+
+/// The digests of a sidecar in `phase` after the same few statements.
+async fn digests(phase: &str) -> Option<(u16, Value)> {
+    let server = Server::shared(Kind::MariaDb).await?;
+    let database = server.database("http", SCHEMA).await.unwrap();
+    let mut config = SegueConfig::new(server, &database, CONTRACT).with_phase(phase);
+    config.more = "[observe]\nstatements = \"on\"\n".to_owned();
+    let segue = SegueProcess::start(&config).await.unwrap();
+    let mut client = client(&segue, &database).await;
+    for id in 0..3 {
+        client.query_drop(format!("INSERT INTO book VALUES ({id}, 'a secret')")).await.unwrap();
+        client.exec_drop("SELECT title FROM book WHERE id = ?", (id,)).await.unwrap();
+    }
+    client.query_drop("INSERT INTO book VALUES (1, 'twice')").await.unwrap_err();
+    let (status, text) = answer(Client::new().get(segue.admin_url("/api/digests"))).await;
+    assert!(!text.contains("secret"), "{text}");
+    Some((status, serde_json::from_str(&text).unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_statements_are_counted_by_digest_in_every_phase() {
+    for phase in ["mysql-only", "dual-write"] {
+        let Some((status, report)) = digests(phase).await else { return };
+        assert_eq!(status, 200, "{report}");
+        let counts = |text: &str| {
+            let rows = report["digests"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["text"] == text);
+            let row = row.unwrap_or_else(|| panic!("{phase}: no `{text}` in {report}"));
+            (row["executions"].as_u64().unwrap(), row["errors"].as_u64().unwrap())
+        };
+        assert_eq!(counts("INSERT INTO book VALUES ( ? , ? )"), (4, 1), "{phase}");
+        assert_eq!(counts("SELECT title FROM book WHERE id = ?"), (3, 0), "{phase}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digests_of_a_sidecar_that_does_not_observe_are_refused() {
+    let Some((segue, _)) = started("mysql-only").await else { return };
+    let (status, text) = answer(Client::new().get(segue.admin_url("/api/digests"))).await;
+    assert_eq!(status, 409);
+    assert!(fault(&text).contains("observe.statements"), "{text}");
+}

@@ -13,6 +13,12 @@ use crate::{cargo, setup};
 
 #[derive(Subcommand)]
 pub enum Benchmark {
+    /// What a query costs through Segue in mysql-only, against a plain relay, HAProxy and MySQL Router
+    Relay {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Latency that dual-write adds to an application's writes, against mysql-only
     Write {
         /// Passed to the measuring program
@@ -24,6 +30,10 @@ pub enum Benchmark {
 pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<ExitCode> {
     let prepared = setup::servers(steps, &[Kind::Mysql97]);
     let (program, rest) = match benchmark {
+        Benchmark::Relay { rest } => {
+            setup::peers(steps);
+            ("bench_relay", rest)
+        }
         Benchmark::Write { rest } => ("bench_write", rest),
     };
     let mut build = cargo(repository);

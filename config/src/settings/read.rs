@@ -220,6 +220,7 @@ fn build(values: &Values) -> Settings {
         listen: Listen {
             mysql: values.listen("listen.mysql"),
             admin: values.listen("listen.admin"),
+            workers: values.optional("listen.workers").and_then(|text| text.parse().ok()),
         },
         mysql: Mysql {
             address: values.text("mysql.address"),
@@ -252,6 +253,7 @@ fn build(values: &Values) -> Settings {
         },
         phases_path: required_path("phases.path"),
         mirror_workers: values.number("mirror.workers") as usize,
+        observe_statements: values.text("observe.statements") == "on",
         admin_token: values.optional("admin.token"),
         log: Log {
             format: match values.text("log.format").as_str() {

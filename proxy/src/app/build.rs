@@ -11,17 +11,21 @@ use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use segue_rules::value::TableName;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
 use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
 use crate::dynamo::{self, Store, StoreError};
+use crate::execute::ledger::Ledger;
 use crate::journal::{Durability, Journal, JournalOptions, Recovery};
 use crate::mirror::{
     Mirror, MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource,
 };
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
-use crate::telemetry::Metrics;
+use crate::mysql::upstream::Upstream;
+use crate::session::{SessionParts, Workers};
+use crate::telemetry::{Digests, Metrics};
 
 /// Reads `segue.toml` and the environment.
 pub fn load_settings(path: &Path) -> Result<Settings, Fault> {
@@ -214,6 +218,36 @@ pub async fn listen(address: SocketAddr, key: &str) -> Result<(TcpListener, Sock
 /// Where a generated token is kept: `admin.token` next to the journal folder.
 pub fn token_path(settings: &Settings) -> PathBuf {
     settings.journal.path.with_file_name("admin.token")
+}
+
+/// What sessions are built from.
+pub fn session_parts(
+    settings: &Settings,
+    live: &Arc<Live>,
+    ledger: Arc<dyn Ledger>,
+    metrics: &Arc<Metrics>,
+    observed: &Option<Arc<Digests>>,
+    tls: TlsAcceptor,
+) -> SessionParts {
+    SessionParts {
+        live: live.clone(),
+        ledger: Some(ledger),
+        metrics: metrics.clone(),
+        observed: observed.clone(),
+        upstream: Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls),
+        tls,
+    }
+}
+
+/// The threads that carry sessions. Half of the processors, unless settings say otherwise: the other
+/// half is for the application beside it.
+pub fn workers(settings: &Settings) -> Result<Workers, Fault> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = settings.listen.workers.unwrap_or(processors / 2);
+    Workers::start(count).map_err(|error| {
+        let what = format!("relay threads cannot be started: {error}");
+        Fault::configuration(what, "[listen] workers", "lower it, or raise the limit on threads")
+    })
 }
 
 /// The configured token, or a fresh one in its file.

@@ -32,9 +32,8 @@ use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
-use crate::mysql::upstream::Upstream;
 use crate::session::{self, SessionShared};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Digests, Metrics};
 use operations::SidecarOperations;
 use reload::Reloader;
 
@@ -155,25 +154,22 @@ async fn run(
         store: store.clone(),
         metrics: metrics.clone(),
     });
-    let upstream = Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls);
+    let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let shared = SessionShared::new(live.clone(), Some(ledger), metrics.clone(), upstream, tls);
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, tls);
+    let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let sessions =
-        tokio::spawn(session::serve(sockets.mysql.0, Arc::new(shared), stop_sessions.clone()));
+        tokio::spawn(session::serve(sockets.mysql.0, workers, shared, stop_sessions.clone()));
     let console = Arc::new(Console {
         live: live.clone(),
         phases: phases.clone(),
         metrics: metrics.clone(),
+        observed,
         operations: operations.clone(),
         token,
     });
-    let (stop, failed) = (stop_rest.clone(), ended.clone());
-    tracker.spawn(async move {
-        if let Err(error) = console::serve(sockets.admin.0, console, stop).await {
-            tracing::error!(%error, "the HTTP side ended");
-            failed.cancel();
-        }
-    });
+    let failed = ended.clone();
+    tracker.spawn(serve_console(sockets.admin.0, console, stop_rest.clone(), failed));
     let reloader =
         Reloader::new(settings, live.clone(), phases, control.clone(), store.clone(), operations)?;
     tracker.spawn(reloader.run(stop_rest.clone()));
@@ -189,6 +185,19 @@ async fn run(
         store,
         live,
     })
+}
+
+/// The sidecar does not go on without its HTTP side: `failed` tells.
+async fn serve_console(
+    listener: TcpListener,
+    console: Arc<Console>,
+    stop: CancellationToken,
+    failed: CancellationToken,
+) {
+    if let Err(error) = console::serve(listener, console, stop).await {
+        tracing::error!(%error, "the HTTP side ended");
+        failed.cancel();
+    }
 }
 
 /// Bounds the first answer of a store.

@@ -19,13 +19,15 @@ pub use operations::{Health, Operations, Part};
 pub use token::{Token, TokenError};
 
 use crate::control::{Live, PhaseControl};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Digests, Metrics};
 
 /// What the requests work on.
 pub struct Console {
     pub live: Arc<Live>,
     pub phases: Arc<PhaseControl>,
     pub metrics: Arc<Metrics>,
+    /// `None`: statements are not observed.
+    pub observed: Option<Arc<Digests>>,
     pub operations: Arc<dyn Operations>,
     pub token: Token,
 }

@@ -11,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use segue_config::limits::HTTP_BODY_BYTES_MAX;
+use segue_config::limits::{DIGESTS_REPORTED_MAX, HTTP_BODY_BYTES_MAX};
 use segue_config::nearest;
 use segue_config::phases::HIGHEST_PHASE;
 use segue_rules::phase::Phase;
@@ -38,6 +38,7 @@ pub(super) fn router(console: Arc<Console>, exposure: Exposure) -> Router {
         .route("/healthz", get(health))
         .route("/api/phases", get(phases).put(set_phase))
         .route("/api/owed", get(owed))
+        .route("/api/digests", get(digests))
         .route("/api/sweeps", get(sweeps).post(start_sweeps))
         .method_not_allowed_fallback(async || {
             let hint = "docs/reference/http-api.md lists the methods of each path";
@@ -142,6 +143,18 @@ async fn owed(State(console): Shared, headers: HeaderMap) -> Json<Value> {
         }
     }
     Json(report)
+}
+
+/// Statements by digest, those that took most time first.
+async fn digests(State(console): Shared) -> Result<Json<Value>, Fault> {
+    let Some(observed) = &console.observed else {
+        let hint = "set observe.statements = \"on\" and restart";
+        return Err(Fault::new(StatusCode::CONFLICT, "statements are not observed", hint));
+    };
+    Ok(Json(json!({
+        "digests": observed.report(DIGESTS_REPORTED_MAX),
+        "unlisted": observed.unlisted(),
+    })))
 }
 
 async fn sweeps(State(console): Shared) -> Json<Value> {

@@ -56,6 +56,7 @@ async fn served(listen: &str) -> Served {
     let path = folder.path().join("phases.toml");
     let operations = Arc::new(Recorded::default());
     let console = Arc::new(Console {
+        observed: Some(Arc::new(Digests::default())),
         phases: Arc::new(PhaseControl::new(live.clone(), path, metrics.clone())),
         live,
         metrics,

@@ -13,6 +13,7 @@
 pub mod command;
 pub mod failure;
 pub mod ledger;
+mod observe;
 pub mod planner;
 pub mod prepared;
 mod query;
@@ -40,7 +41,7 @@ use self::planner::{PlanCache, Scope};
 use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SessionState, settings_query};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Digests, Metrics};
 use crate::wire::capability::{Capabilities, MULTI_STATEMENTS};
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
@@ -60,6 +61,8 @@ pub struct Execution {
     pub ledger: Option<Arc<dyn Ledger>>,
     pub plans: PlanCache,
     pub metrics: Arc<Metrics>,
+    /// Where statements are counted by digest; `None`: they are not.
+    pub observed: Option<Arc<Digests>>,
 }
 
 /// A client that is logged in, its connection to MySQL, and what is known of its session.

@@ -6,21 +6,28 @@ use std::sync::Arc;
 
 use segue_config::limits;
 use segue_rules::plan::{SlotValue, SqlMode};
+use segue_rules::sql::{Digested, Reading, digest};
 
+use crate::telemetry::DigestCounter;
 use crate::wire::capability::Capabilities;
-use crate::wire::execute::{Execute, Parameter, ParameterType, long_data, statement_id};
+use crate::wire::execute::{
+    Execute, Parameter, ParameterType, long_data, sends_types, statement_id,
+};
 
 /// MariaDB's id for "the statement prepared last", sent where a client does not wait for the id.
 const LAST_PREPARED: u32 = u32::MAX;
 
 /// One prepared statement. Names in it were resolved when it was prepared.
-#[derive(Debug)]
 pub struct Prepared {
     pub text: Arc<[u8]>,
     pub schema: Option<String>,
     /// Settings at PREPARE; `None` where they were not known.
     pub sql_mode: Option<SqlMode>,
     pub charset: Option<String>,
+    /// The text as it was read last, with the mode and character set of then.
+    digested: Option<(SqlMode, String, Arc<[Digested]>)>,
+    /// Where its executions are counted, once one was.
+    pub counter: Option<Arc<DigestCounter>>,
     parameters: u16,
     types: Option<Vec<ParameterType>>,
     long: HashMap<u16, Long>,
@@ -34,7 +41,7 @@ struct Long {
 }
 
 /// All prepared statements of a session.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct PreparedStatements {
     statements: HashMap<u32, Prepared>,
     last: u32,
@@ -47,6 +54,8 @@ impl Prepared {
             schema,
             sql_mode: None,
             charset: None,
+            digested: None,
+            counter: None,
             parameters,
             types: None,
             long: HashMap::new(),
@@ -69,6 +78,45 @@ impl PreparedStatements {
 
     pub fn get(&self, payload: &[u8]) -> Option<&Prepared> {
         self.statements.get(&self.id(payload)?)
+    }
+
+    pub fn get_mut(&mut self, payload: &[u8]) -> Option<&mut Prepared> {
+        let id = self.id(payload)?;
+        self.statements.get_mut(&id)
+    }
+
+    /// The statements in the text of the one that a payload executes; read anew only where it is read
+    /// in another way than last time.
+    pub fn statements(
+        &mut self,
+        payload: &[u8],
+        text: &[u8],
+        reading: Reading<'_>,
+    ) -> Arc<[Digested]> {
+        let prepared = self.get_mut(payload);
+        if let Some((mode, charset, statements)) =
+            prepared.as_ref().and_then(|p| p.digested.as_ref())
+            && *mode == reading.sql_mode
+            && charset == reading.charset
+        {
+            return statements.clone();
+        }
+        let statements: Arc<[Digested]> = digest(text, reading).into();
+        if let Some(prepared) = prepared {
+            let charset = reading.charset.to_owned();
+            prepared.digested = Some((reading.sql_mode, charset, statements.clone()));
+        }
+        statements
+    }
+
+    /// Takes an execution of which only the types matter, because later ones may leave them out.
+    pub fn execute_unseen(&mut self, payload: &[u8], whole: bool, capabilities: Capabilities) {
+        let Some(prepared) = self.get_mut(payload) else { return };
+        let repeats = whole && prepared.types.is_some() && prepared.long.is_empty();
+        let sends_types = || sends_types(payload, prepared.parameters, capabilities);
+        if !(prepared.parameters == 0 || repeats && !sends_types()) {
+            self.execute(payload, whole, capabilities, "");
+        }
     }
 
     pub fn close(&mut self, payload: &[u8]) {
@@ -174,6 +222,8 @@ fn string(bytes: Vec<u8>, charset: &str) -> SlotValue {
 
 #[cfg(test)]
 mod tests {
+    use segue_rules::sql::Dialect;
+
     use super::*;
 
     fn one() -> PreparedStatements {
@@ -191,6 +241,33 @@ mod tests {
         assert_eq!(values, [SlotValue::Int(5), SlotValue::Text("a".into())]);
         let values = all.execute(again, true, 0, "utf8mb4").unwrap();
         assert_eq!(values, [SlotValue::Int(6), SlotValue::Text("b".into())]);
+    }
+
+    #[test]
+    fn types_of_an_execution_that_nobody_reads_are_kept() {
+        let mut all = one();
+        let first = b"\x17\x07\0\0\0\0\x01\0\0\0\x00\x01\x03\x00\xfd\x00\x05\0\0\0\x01a";
+        let again = b"\x17\x07\0\0\0\0\x01\0\0\0\x00\x00\x06\0\0\0\x01b";
+        all.execute_unseen(first, true, 0);
+        all.execute_unseen(again, true, 0);
+        let values = all.execute(again, true, 0, "utf8mb4").unwrap();
+        assert_eq!(values, [SlotValue::Int(6), SlotValue::Text("b".into())]);
+    }
+
+    #[test]
+    fn text_is_read_anew_only_in_another_mode() {
+        let mut all = one();
+        let payload = b"\x17\x07\0\0\0";
+        let text = all.get(payload).unwrap().text.clone();
+        let reading = |ansi_quotes| Reading {
+            sql_mode: SqlMode { ansi_quotes, ..SqlMode::default() },
+            dialect: Dialect::MySql,
+            version: 90_000,
+            charset: "utf8mb4",
+        };
+        let first = all.statements(payload, &text, reading(false));
+        assert!(Arc::ptr_eq(&first, &all.statements(payload, &text, reading(false))));
+        assert!(!Arc::ptr_eq(&first, &all.statements(payload, &text, reading(true))));
     }
 
     #[test]

@@ -22,9 +22,9 @@ const UNKNOWN_STATEMENT: &str = "unknown-prepared-statement";
 const SEVERAL: &str = "several-statements";
 
 /// How a statement's text is read.
-struct Facts {
-    sql_mode: SqlMode,
-    charset: String,
+pub(super) struct Facts {
+    pub sql_mode: SqlMode,
+    pub charset: String,
     schema: Option<String>,
 }
 
@@ -120,7 +120,7 @@ impl Connection {
         self.capabilities & MULTI_STATEMENTS != 0
     }
 
-    fn facts(&self) -> Facts {
+    pub(super) fn facts(&self) -> Facts {
         let settings = self.state.settings.as_ref();
         Facts {
             sql_mode: settings.map(|s| s.sql_mode).unwrap_or_default(),
@@ -183,9 +183,9 @@ impl Connection {
         } else {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
-        let statements =
-            digest(&text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
-        let [digested] = statements.as_slice() else {
+        let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
+        let statements = self.prepared.statements(&payload, &text, reading);
+        let [digested] = &*statements else {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         };
         if digested.uncertain {

@@ -47,6 +47,7 @@ impl Connection {
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
+        let begun = self.observed_from();
         let certain = self.state.autocommits() && !self.state.status_is_stale;
         let seen = match route {
             Route::Relay => self.exchange(unit.frames, reply).await,
@@ -88,6 +89,7 @@ impl Connection {
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
         }?;
+        self.observe(unit.digested, begun, seen);
         self.follow_locks(unit.digested.first_word(), seen);
         if certain && !matches!(route, Route::Sweep { .. }) && seen.error.is_some() {
             // A failed statement that is understood begins no transaction.

@@ -114,8 +114,12 @@ impl Client {
             }
             (command::CHANGE_USER, _) => return self.change_user(command).await,
             (code, _) => {
+                let begun = self.connection.observed_from();
                 let seen = self.relay(&command).await?;
                 self.follow(code, &command, seen);
+                if let Some(pin) = &self.pin {
+                    self.connection.observe_relayed(&command, pin.catalog(), begun, seen);
+                }
                 return Ok(match answer_shape(code) {
                     AnswerShape::Duplex => After::Duplex,
                     _ => After::Continue,
@@ -148,7 +152,7 @@ impl Client {
             command::STMT_EXECUTE => {
                 // Nothing is captured now, but later executions may leave out their types.
                 let payload = command.payload();
-                connection.prepared.execute(&payload, whole, connection.capabilities, "");
+                connection.prepared.execute_unseen(&payload, whole, connection.capabilities);
                 connection.state.unread();
             }
             command::QUERY => connection.state.unread(),

@@ -2,12 +2,11 @@
 //! Never here: what to do with a statement (see `execute`), or how items are kept in step.
 
 mod authentication;
-#[cfg(test)]
-mod by_hand;
 mod client;
 mod login;
 mod pin;
 pub mod tls;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +23,12 @@ use crate::execute::failure::{SessionError, client_io};
 use crate::execute::ledger::Ledger;
 use crate::execute::planner::PlanCache;
 use crate::mysql::upstream::Upstream;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Digests, Metrics};
 use crate::wire::channel::Channel;
 use crate::wire::transport::Transport;
 use client::Client;
 use pin::Scopes;
+pub use workers::Workers;
 
 /// What all sessions share.
 pub struct SessionShared {
@@ -39,25 +39,36 @@ pub struct SessionShared {
     execution: Arc<Execution>,
 }
 
+/// What sessions are built from.
+pub struct SessionParts {
+    pub live: Arc<Live>,
+    /// Where dirty entries go, normally the mirror; `None` relays everything unseen.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    pub metrics: Arc<Metrics>,
+    /// Where statements are counted by digest; `None`: they are not.
+    pub observed: Option<Arc<Digests>>,
+    pub upstream: Upstream,
+    pub tls: TlsAcceptor,
+}
+
 impl SessionShared {
-    /// `ledger`: where dirty entries go, normally the mirror; `None` relays everything unseen.
-    pub fn new(
-        live: Arc<Live>,
-        ledger: Option<Arc<dyn Ledger>>,
-        metrics: Arc<Metrics>,
-        upstream: Upstream,
-        tls: TlsAcceptor,
-    ) -> Self {
-        let captures = ledger.is_some();
-        let execution =
-            Arc::new(Execution { ledger, plans: PlanCache::default(), metrics: metrics.clone() });
-        SessionShared { scopes: Scopes::new(live, captures), metrics, upstream, tls, execution }
+    pub fn new(parts: SessionParts) -> Self {
+        let SessionParts { live, ledger, metrics, observed, upstream, tls } = parts;
+        let scopes = Scopes::new(live, ledger.is_some());
+        let plans = PlanCache::default();
+        let execution = Execution { ledger, plans, metrics: metrics.clone(), observed };
+        SessionShared { scopes, metrics, upstream, tls, execution: Arc::new(execution) }
     }
 }
 
-/// Accepts clients until `stop`, one task each. After `stop` idle clients are let go at once, others
+/// Accepts clients until `stop`; `workers` carry their sessions, one task each. After `stop` idle clients are let go at once, others
 /// when their transaction ends; returns when all have gone (the caller sets the deadline).
-pub async fn serve(listener: TcpListener, shared: Arc<SessionShared>, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    workers: Workers,
+    shared: Arc<SessionShared>,
+    stop: CancellationToken,
+) {
     let tracker = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -65,9 +76,10 @@ pub async fn serve(listener: TcpListener, shared: Arc<SessionShared>, stop: Canc
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tracker.spawn(session(stream, shared.clone(), stop.clone()));
-            }
+            Ok((stream, _)) => match stream.into_std() {
+                Ok(stream) => workers.run(&tracker, session(stream, shared.clone(), stop.clone())),
+                Err(error) => tracing::warn!(%error, "a client could not be handed to a worker"),
+            },
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some sessions to end.
                 tracing::warn!(%error, "cannot accept a client");
@@ -97,7 +109,7 @@ impl Drop for Connected<'_> {
     }
 }
 
-async fn session(stream: TcpStream, shared: Arc<SessionShared>, stop: CancellationToken) {
+async fn session(stream: std::net::TcpStream, shared: Arc<SessionShared>, stop: CancellationToken) {
     let _connected = Connected::new(&shared.metrics);
     match converse(stream, &shared, stop).await {
         Ok(()) => {}
@@ -110,10 +122,11 @@ async fn session(stream: TcpStream, shared: Arc<SessionShared>, stop: Cancellati
 }
 
 async fn converse(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     shared: &Arc<SessionShared>,
     stop: CancellationToken,
 ) -> Result<(), SessionError> {
+    let stream = TcpStream::from_std(stream).map_err(client_io)?;
     stream.set_nodelay(true).map_err(client_io)?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     let limit = Duration::from_secs(limits::LOGIN_SECONDS_MAX);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use segue_rules::catalog::Catalog;
 use segue_rules::value::TableName;
 
 use crate::control::{Generation, Live, Pinned};
@@ -20,9 +21,15 @@ pub struct Scopes {
 
 /// Holds a generation while it is held.
 pub struct Pin {
-    _generation: Pinned,
+    generation: Pinned,
     /// `None`: nothing is captured, so nothing is planned.
     pub scope: Option<Scope>,
+}
+
+impl Pin {
+    pub fn catalog(&self) -> &Catalog {
+        &self.generation.ruleset.catalog
+    }
 }
 
 impl Scopes {
@@ -33,7 +40,7 @@ impl Scopes {
     pub fn pin(&self) -> Pin {
         let generation = self.live.pin();
         let scope = self.scope(&generation);
-        Pin { _generation: generation, scope }
+        Pin { generation, scope }
     }
 
     /// The next statement will be planned.

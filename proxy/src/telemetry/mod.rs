@@ -2,10 +2,12 @@
 //! Never here: decisions that depend on a metric.
 
 mod clock;
+mod digests;
 mod logging;
 mod metrics;
 pub mod redact;
 
 pub use clock::{timestamp, timestamp_now};
+pub use digests::{DigestCounter, Digests};
 pub use logging::init_logging;
 pub use metrics::{Metrics, sum_of_metric};

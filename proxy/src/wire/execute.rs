@@ -59,17 +59,8 @@ impl Execute {
         known: Option<&[ParameterType]>,
         is_long: impl Fn(usize) -> bool,
     ) -> Result<Execute, WireError> {
-        let mut cursor = Cursor::new(payload, "COM_STMT_EXECUTE");
-        cursor.u8()?;
-        let statement_id = cursor.u32()?;
-        let flags = cursor.u8()?;
-        cursor.u32()?; // iterations, always 1
-        let attributes = capabilities & capability::QUERY_ATTRIBUTES != 0;
+        let (mut cursor, statement_id, all) = head(payload, count, capabilities)?;
         let own = usize::from(count);
-        let mut all = own;
-        if attributes && (count > 0 || flags & PARAMETER_COUNT_AVAILABLE != 0) {
-            all = usize::try_from(cursor.length()?).map_err(|_| cursor.malformed())?;
-        }
         if own == 0 {
             return Ok(Execute { statement_id, parameters: Vec::new(), types: Vec::new() });
         }
@@ -78,7 +69,7 @@ impl Execute {
         }
         let nulls = cursor.bytes(all.div_ceil(8))?;
         let types = if cursor.u8()? != 0 {
-            parameter_types(&mut cursor, all, attributes)?
+            parameter_types(&mut cursor, all, capabilities & capability::QUERY_ATTRIBUTES != 0)?
         } else {
             known.filter(|types| types.len() >= own).ok_or_else(|| cursor.malformed())?.to_vec()
         };
@@ -94,6 +85,36 @@ impl Execute {
         }
         Ok(Execute { statement_id, parameters, types })
     }
+}
+
+/// What comes before the NULL bits: the statement's id, and how many parameters follow, query attributes
+/// included.
+fn head(
+    payload: &[u8],
+    count: u16,
+    capabilities: Capabilities,
+) -> Result<(Cursor<'_>, u32, usize), WireError> {
+    let mut cursor = Cursor::new(payload, "COM_STMT_EXECUTE");
+    cursor.u8()?;
+    let statement_id = cursor.u32()?;
+    let flags = cursor.u8()?;
+    cursor.u32()?; // iterations, always 1
+    let attributes = capabilities & capability::QUERY_ATTRIBUTES != 0;
+    let mut all = usize::from(count);
+    if attributes && (count > 0 || flags & PARAMETER_COUNT_AVAILABLE != 0) {
+        all = usize::try_from(cursor.length()?).map_err(|_| cursor.malformed())?;
+    }
+    Ok((cursor, statement_id, all))
+}
+
+/// Whether an execution brings the types of its parameters; true where it cannot be read.
+pub fn sends_types(payload: &[u8], count: u16, capabilities: Capabilities) -> bool {
+    let flag = || -> Result<u8, WireError> {
+        let (mut cursor, _, all) = head(payload, count, capabilities)?;
+        cursor.bytes(all.div_ceil(8))?;
+        cursor.u8()
+    };
+    flag().map_or(true, |flag| flag != 0)
 }
 
 fn parameter_types(

@@ -94,6 +94,11 @@ impl Server {
         self.port
     }
 
+    /// Process id, where it was started here.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.lock().pid()
+    }
+
     /// `mysql://root@127.0.0.1:PORT`, without a database.
     pub fn url(&self) -> &str {
         &self.url

@@ -100,7 +100,7 @@ pub(super) fn is_root() -> bool {
 }
 
 /// A program on PATH, or in the folders for daemons that a user's PATH leaves out.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
+pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))

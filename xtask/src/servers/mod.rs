@@ -4,7 +4,9 @@
 mod installation;
 mod process;
 
-pub use installation::{Installation, UNSTABLE_ROOT_VARIABLE, URL_VARIABLE, unstable_root};
+pub use installation::{
+    Installation, UNSTABLE_ROOT_VARIABLE, URL_VARIABLE, on_path, unstable_root,
+};
 pub use process::{ServerProcess, free_port};
 
 /// Which server.

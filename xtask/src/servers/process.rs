@@ -83,6 +83,11 @@ impl ServerProcess {
         &self.url
     }
 
+    /// Process id of a server that was started here and runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.keeper.as_ref().and_then(Keeper::pid)
+    }
+
     /// The server's error log.
     pub fn log(&self) -> &Path {
         &self.log

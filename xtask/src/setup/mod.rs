@@ -7,7 +7,7 @@ mod debian;
 use std::process::Command;
 
 use anyhow::Result;
-use xtask::servers::{Installation, Kind, URL_VARIABLE, unstable_root};
+use xtask::servers::{Installation, Kind, URL_VARIABLE, on_path, unstable_root};
 
 use crate::steps::Steps;
 
@@ -41,6 +41,33 @@ pub fn servers(steps: &Steps, kinds: &[Kind]) -> Prepared {
         }
     }
     prepared
+}
+
+/// Makes the load program and the peers of the relay benchmark available, as far as packages have them.
+pub fn peers(steps: &Steps) {
+    let mut packages = vec![];
+    for (program, package) in [("sysbench", "sysbench"), ("haproxy", "haproxy")] {
+        if on_path(program).is_none() {
+            packages.push(package);
+        }
+    }
+    let router = unstable_root().join("usr/bin/mysqlrouter").exists();
+    if !debian::can_install() {
+        if !packages.is_empty() {
+            steps.note(&format!("not on PATH, and not installed here: {}", packages.join(", ")));
+        }
+        return;
+    }
+    let mut attempts = vec![];
+    if !packages.is_empty() {
+        attempts.push(debian::install(steps, &packages));
+    }
+    if !router && unstable_root().exists() {
+        attempts.push(debian::install_in(steps, &unstable_root(), &["mysql-router"]));
+    }
+    for error in attempts.into_iter().filter_map(Result::err) {
+        steps.note(&format!("{error:#}"));
+    }
 }
 
 /// The last resort for MySQL is docker; for MariaDB there is none.

@@ -59,6 +59,7 @@ impl Stage {
         let (server, mysql) = pair().await;
         tokio::spawn(answer_all(mysql, events.clone(), level));
         let execution = Arc::new(Execution {
+            observed: None,
             ledger: Some(Arc::new(Books(events.clone()))),
             plans: PlanCache::default(),
             metrics: Arc::new(Metrics::new()),
