@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::statement::{Cause, Statement};
+use super::statement::{Cause, Setting, Statement};
 use super::{Dialect, Digested, Reading, SlotValue, SqlMode, digest, parse, slot_values};
 
 const READING: Reading<'static> = Reading {
@@ -241,6 +241,23 @@ fn only_settings_that_matter_keep_their_literals() {
         one("SET sql_mode='A', @x='secret', NAMES 'utf8'", READING).text,
         "SET sql_mode = 'A' , @x = ? , NAMES 'utf8'"
     );
+}
+
+#[test]
+fn settings_are_seen_in_every_spelling() {
+    for sql in [
+        "SET sql_mode = 'ANSI'",
+        "SET SESSION sql_mode := 'ANSI'",
+        "SET @a = 1, @@local.`sql_mode` = 'ANSI'",
+        "SET @@session . sql_mode = 'ANSI'",
+        "SET @@SESSION /* x */ . /* y */ SQL_MODE = 'ANSI'",
+    ] {
+        let parsed = parse(&one(sql, READING));
+        assert_eq!(parsed, Statement::Set(vec![Setting::SqlMode("ansi".into())]), "{sql}");
+    }
+    for sql in ["SET auto_increment_increment = 7", "SET @@session . collation_connection = 'x'"] {
+        assert_eq!(parse(&one(sql, READING)), Statement::Set(vec![Setting::Unknown]), "{sql}");
+    }
 }
 
 #[test]

@@ -112,6 +112,9 @@ fn is_known(text: &str, ours: &Digested) -> bool {
 async fn compare(mode: SqlMode, mode_text: &str) {
     let Some(server) = Server::shared(Kind::Mysql97).await else { return };
     let mut connection = server.connect().await.unwrap();
+    // Names without a schema need one.
+    let database = server.database("digests", "").await.unwrap();
+    connection.query_drop(format!("USE `{}`", database.name)).await.unwrap();
     connection.query_drop(format!("SET sql_mode = '{mode_text}'")).await.unwrap();
     let reading =
         Reading { sql_mode: mode, dialect: Dialect::MySql, version: 90_700, charset: "utf8mb4" };

@@ -77,8 +77,13 @@ fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Opti
     }
     let mut global = cursor.is_any(cursor.at, &["GLOBAL", "PERSIST", "PERSIST_ONLY"]);
     cursor.eat_any(&["GLOBAL", "PERSIST", "PERSIST_ONLY", "SESSION", "LOCAL"]);
-    let name = cursor.text(cursor.at).replace('`', "").to_ascii_lowercase();
+    let mut name = cursor.text(cursor.at).replace('`', "").to_ascii_lowercase();
     cursor.at += 1;
+    // White space or a comment around the dot makes tokens of it.
+    if name.starts_with("@@") && cursor.eat_punctuation(".") {
+        name = format!("{name}.{}", cursor.text(cursor.at).replace('`', "").to_ascii_lowercase());
+        cursor.at += 1;
+    }
     global |= name.starts_with("@@global.") || name.starts_with("@@persist");
     if global || (name.starts_with('@') && !name.starts_with("@@")) {
         return None;
