@@ -114,9 +114,10 @@ impl Connection {
                 .iter()
                 .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
                 .collect();
-            // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
-            // in every mode.
-            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
+            // Modes change what quotes and backslashes mean, and so do character sets in which one hides in
+            // a character; without them a harmless statement is harmless under all settings.
+            let hides = if text.is_ascii() { b'"' } else { b'`' };
+            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
             if known || guess_is_enough || self.only_asks_about_last(scope, text) {

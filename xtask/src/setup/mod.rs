@@ -131,6 +131,19 @@ pub fn install_packages(steps: &Steps, packages: &[&str]) -> Result<()> {
     debian::install(steps, packages)
 }
 
+/// A compiler for C++, which libFuzzer is written in.
+pub fn compiler(steps: &Steps) -> Result<()> {
+    if ["c++", "g++", "clang++"].iter().any(|program| answers(program, "--version")) {
+        return Ok(());
+    }
+    if !debian::can_install() {
+        anyhow::bail!(
+            "no C++ compiler is here (libFuzzer needs one), and nothing can be installed"
+        );
+    }
+    debian::install(steps, &["g++"])
+}
+
 /// Whether a program answers at all.
 fn answers(program: &str, argument: &str) -> bool {
     Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
