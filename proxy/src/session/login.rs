@@ -80,11 +80,7 @@ pub async fn log_in(
     let Introduced { mut client, mut response, sequence, certificate } = introduced;
     let head = LoginHead::parse(&response).map_err(SessionError::Client)?;
     let mut login = Login::parse(&response).map_err(SessionError::Client)?;
-    let encrypt = match upstream.policy() {
-        UpstreamTls::AsClient => client.is_tls(),
-        UpstreamTls::Always => true,
-        UpstreamTls::Never => false,
-    };
+    let encrypt = encrypts(upstream.policy(), client.is_tls());
     if encrypt != client.is_tls() && login.reveals_password() {
         // What it is on one leg it must not be on the other: let the server ask for it.
         response = Login::unanswered(&response).map_err(SessionError::Client)?;
@@ -113,14 +109,28 @@ pub async fn log_in(
         factors: login.capabilities & capability::MULTI_FACTOR_AUTHENTICATION != 0,
     };
     let Authenticated::Yes { status } = exchange.relay().await? else {
-        if certificate {
-            tracing::warn!("{CERTIFICATE_NOT_PASSED_ON}");
-        }
-        server.shutdown().await;
-        client.shutdown().await;
+        refused(client, server, certificate).await;
         return Ok(None);
     };
     Ok(Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection }))
+}
+
+/// Whether the leg to MySQL has TLS.
+fn encrypts(policy: UpstreamTls, client_has_tls: bool) -> bool {
+    match policy {
+        UpstreamTls::AsClient => client_has_tls,
+        UpstreamTls::Always => true,
+        UpstreamTls::Never => false,
+    }
+}
+
+/// MySQL said no, and the client has heard it.
+async fn refused(mut client: Channel, mut server: Channel, certificate: bool) {
+    if certificate {
+        tracing::warn!("{CERTIFICATE_NOT_PASSED_ON}");
+    }
+    server.shutdown().await;
+    client.shutdown().await;
 }
 
 /// The connection to MySQL, and the first packet it sends.
