@@ -24,6 +24,8 @@ pub enum Kind {
         min: u64,
         max: u64,
     },
+    /// IP networks, parted by commas.
+    Networks,
     /// A number of bytes, or a text such as `"512 MiB"`.
     Bytes {
         min: u64,
@@ -85,6 +87,15 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "listen",
+        "proxy_protocol_networks",
+        Kind::Networks,
+        Unset("no PROXY header is read, and every client's address is its connection's"),
+        "Load balancers in front of Segue that begin each connection with a PROXY header (version 1 or 2), which \
+         names the real client. A connection from these networks must begin with one; from any other address \
+         a header is never believed.",
+    ),
+    key(
+        "listen",
         "max_connections",
         Kind::Integer { min: 1, max: limits::CLIENTS_MAX },
         Default("5000"),
@@ -137,7 +148,17 @@ pub const KEYS: &[Key] = &[
         "upstream_tls",
         Kind::Choice(&["as-client", "always", "never"]),
         Default("as-client"),
-        "Whether the leg to MySQL is encrypted: as the client's own leg is, always, or never.",
+        "Whether the leg to MySQL is encrypted: as the client's own leg is, always, or never. The page of logins \
+         says what that means for each kind of account.",
+    ),
+    key(
+        "mysql",
+        "proxy_protocol",
+        Kind::Choice(&["off", "v1", "v2"]),
+        Default("off"),
+        "Whether each client's connection to `mysql.address` begins with a PROXY header that names the real client, \
+         and of which version. For MariaDB with `proxy_protocol_networks`, ProxySQL, HAProxy or Percona Server; \
+         MySQL itself does not know it and refuses such connections. The control account never sends one.",
     ),
     key(
         "mysql",

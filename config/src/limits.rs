@@ -182,6 +182,12 @@ pub const COMMAND_PLANNED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Largest packet of the login exchange (connection attributes, tickets of authentication plugins).
 pub const LOGIN_PACKET_BYTES_MAX: usize = 1024 * 1024;
 
+/// Most bytes of a PROXY header: addresses take 52, the rest is for extensions, which are not read.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * 1024;
+
+/// Seconds for a load balancer's PROXY header: it is the first thing sent, before any client's turn.
+pub const PROXY_HEADER_SECONDS_MAX: u64 = 10;
+
 /// Largest answer to a statement of Segue's own on an application's connection (keys of a preselect).
 pub const OWN_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::SettingError;
+use crate::network::Network;
 
 /// Checked settings of the process.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub mysql: SocketAddr,
+    /// Where connections begin with a PROXY header.
+    pub proxy_protocol_networks: Vec<Network>,
     pub admin: SocketAddr,
     /// Most clients at a time.
     pub clients_max: usize,
@@ -57,6 +60,15 @@ pub struct Mysql {
     pub control_url: String,
     pub upstream_tls: UpstreamTls,
     pub connect_timeout: Duration,
+    /// The header that tells the server of the real client.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Versions of the PROXY protocol: text and binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    V1,
+    V2,
 }
 
 /// Whether the leg to MySQL is encrypted.
@@ -176,6 +188,7 @@ impl fmt::Debug for Mysql {
             .field("address", &self.address)
             .field("control_url", &"(redacted)")
             .field("upstream_tls", &self.upstream_tls)
+            .field("proxy_protocol", &self.proxy_protocol)
             .field("connect_timeout", &self.connect_timeout)
             .finish()
     }

@@ -11,6 +11,7 @@ use super::*;
 use crate::document::{Document, Entry, Raw};
 use crate::keys::{Absent, KEYS, Key, Kind};
 use crate::nearest;
+use crate::network::{Network, networks};
 
 /// Name of the place of faults in variables.
 const ENVIRONMENT: &str = "environment";
@@ -210,6 +211,11 @@ impl Values {
         listen(&self.text(path)).expect("addresses were checked")
     }
 
+    fn networks(&self, path: &str) -> Vec<Network> {
+        let given = self.optional(path);
+        given.map(|text| networks(&text).expect("networks were checked")).unwrap_or_default()
+    }
+
     fn number(&self, path: &str) -> u64 {
         bytes(&self.text(path)).expect("numbers were checked")
     }
@@ -224,6 +230,7 @@ fn build(values: &Values) -> Settings {
     Settings {
         listen: Listen {
             mysql: values.listen("listen.mysql"),
+            proxy_protocol_networks: values.networks("listen.proxy_protocol_networks"),
             admin: values.listen("listen.admin"),
             clients_max: values.number("listen.max_connections") as usize,
             login_timeout: values.seconds("listen.login_timeout"),
@@ -237,6 +244,11 @@ fn build(values: &Values) -> Settings {
                 "always" => UpstreamTls::Always,
                 "never" => UpstreamTls::Never,
                 _ => UpstreamTls::AsClient,
+            },
+            proxy_protocol: match values.text("mysql.proxy_protocol").as_str() {
+                "v1" => Some(ProxyProtocol::V1),
+                "v2" => Some(ProxyProtocol::V2),
+                _ => None,
             },
             connect_timeout: values.seconds("mysql.connect_timeout"),
         },

@@ -9,7 +9,6 @@ use segue_config::{Settings, limits};
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use segue_rules::value::TableName;
-use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
@@ -22,6 +21,7 @@ use crate::mirror::{
 };
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
 use crate::mysql::upstream::Upstream;
+use crate::session::entrance::Entrance;
 use crate::session::{ClientLimits, SessionParts, Workers};
 use crate::telemetry::{Digests, Metrics};
 
@@ -224,7 +224,7 @@ pub fn session_parts(
     ledger: Arc<dyn Ledger>,
     metrics: &Arc<Metrics>,
     observed: &Option<Arc<Digests>>,
-    tls: TlsAcceptor,
+    entrance: Entrance,
 ) -> SessionParts {
     let mysql = &settings.mysql;
     SessionParts {
@@ -232,8 +232,8 @@ pub fn session_parts(
         ledger: Some(ledger),
         metrics: metrics.clone(),
         observed: observed.clone(),
-        upstream: Upstream::new(&mysql.address, mysql.upstream_tls, mysql.connect_timeout),
-        tls,
+        upstream: Upstream::new(mysql),
+        entrance,
         limits: client_limits(settings),
     }
 }
@@ -276,6 +276,11 @@ pub async fn same_server(settings: &Settings, control: &Control) -> Result<(), F
         ));
     }
     if control.address() == relayed {
+        return Ok(());
+    }
+    if settings.mysql.proxy_protocol.is_some() {
+        // The control account speaks without a header, so it may not get in there.
+        tracing::warn!("whether mysql.control_url and mysql.address are one server is not checked");
         return Ok(());
     }
     let other = Control::connect(url.as_str(), 1).await?;

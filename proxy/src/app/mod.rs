@@ -18,7 +18,6 @@ use std::time::Duration;
 use segue_config::settings::Endpoint;
 use segue_config::{Settings, limits};
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +35,7 @@ use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
+use crate::session::entrance::Entrance;
 use crate::session::{self, Drain, SessionShared};
 use crate::telemetry::{Digests, Metrics};
 use handover::{Giver, Predecessor, Successor};
@@ -90,7 +90,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
 /// As [`start`], perhaps broken on purpose.
 pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Running, StartError> {
-    let tls = session::tls::acceptor(&settings.tls)?;
+    let entrance = Entrance::new(&settings)?;
     descriptors::raise(&settings);
     let given = if options.take_over { take_over(&settings, options).await? } else { None };
     let sockets = Sockets::of(&settings, given.unwrap_or_else(Given::by_systemd))?;
@@ -100,7 +100,7 @@ pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Runni
     let token = build::token(&settings)?;
     let settings = Arc::new(settings);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), options, sockets, connected, tls, token.clone()).await?;
+    let parts = run(settings.clone(), options, sockets, connected, entrance, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -169,7 +169,7 @@ async fn run(
     options: AppOptions,
     sockets: Sockets,
     connected: Connected,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
     let Connected { control, store, journal, recovery, live, metrics } = connected;
@@ -204,7 +204,7 @@ async fn run(
     });
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, tls);
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, entrance);
     let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let clients = TaskTracker::new();
     let serve = session::serve(listeners.mysql, workers, shared, clients.clone(), drain.clone());

@@ -16,7 +16,7 @@ pub fn settings_query(server: ServerKind) -> String {
     };
     format!(
         "SELECT @@sql_mode, @@auto_increment_increment, @@character_set_client, DATABASE(), \
-         @@{isolation}, @@sql_select_limit"
+         @@{isolation}, @@sql_select_limit, @@autocommit"
     )
 }
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub gap_locks: bool,
     /// A SELECT gives every row, and values as they are stored.
     pub exact_reads: bool,
+    /// Where `autocommit` is off for the whole server, a new session's status flags say that it is on.
+    pub autocommit: bool,
 }
 
 /// `@@sql_select_limit` that limits nothing.
@@ -121,9 +123,17 @@ impl SessionState {
         self.isolation_is_uncertain = true;
     }
 
+    /// A statement sets `autocommit`: from now on the flags say what it is.
+    pub fn forget_autocommit(&mut self) {
+        if let Some(settings) = &mut self.settings {
+            settings.autocommit = true;
+        }
+    }
+
     /// A statement that comes now commits by itself.
     pub fn autocommits(&self) -> bool {
-        self.status & AUTOCOMMIT != 0 && !self.in_transaction()
+        let told = self.settings.as_ref().is_none_or(|settings| settings.autocommit);
+        told && self.status & AUTOCOMMIT != 0 && !self.in_transaction()
     }
 
     /// Takes the answer to [`SETTINGS_QUERY`].
@@ -142,6 +152,7 @@ impl SessionState {
             increment: increment.parse().unwrap_or(1),
             charset,
             gap_locks: text(4).is_some_and(|level| LEVELS_WITH_GAP_LOCKS.contains(&level.as_str())),
+            autocommit: text(6).as_deref() != Some("0"),
         });
         self.schema = text(3);
         self.schema_is_stale = false;

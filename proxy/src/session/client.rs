@@ -6,23 +6,22 @@ use std::sync::Arc;
 use segue_config::limits;
 use segue_rules::catalog::ServerKind;
 
-use super::authentication::{Authenticated, Exchange};
+use super::authentication::{Authenticated, Challenge, Exchange};
 use super::idle::IdleTimer;
 use super::login::LoggedIn;
 use super::pin::Pin;
 use super::{Drain, SessionShared};
-use crate::execute::Connection;
 use crate::execute::command::Command;
 use crate::execute::failure::{SessionError, server_io};
 use crate::execute::prepared::Prepared;
 use crate::execute::state::SessionState;
+use crate::execute::{Connection, Legs};
+use crate::wire::capability;
 use crate::wire::command::{self, AnswerShape, answer_shape};
+use crate::wire::frame::HEADER_BYTES;
 use crate::wire::login::Login;
-use crate::wire::response::ErrPacket;
+use crate::wire::response::{ERR, ErrPacket};
 use crate::wire::scan::Seen;
-
-/// What COM_SET_OPTION switches several statements in one command on with; anything else is off.
-const MULTI_STATEMENTS_ON: [u8; 2] = [0, 0];
 
 /// Refusal code of commands that nobody knows.
 const UNKNOWN_COMMAND: &str = "unknown-command";
@@ -150,15 +149,22 @@ impl Client {
             (command::STMT_EXECUTE, Some(scope)) => {
                 self.connection.execute(scope, &command).await?
             }
+            (command::STMT_BULK_EXECUTE, Some(scope)) => {
+                self.connection.bulk(scope, &command).await?;
+            }
             (code, Some(scope)) if !is_known(code) => {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
             (command::STMT_PREPARE, _) => {
-                let settings = self.connection.settings_for_prepare(scope.as_ref()).await?;
+                let settings =
+                    self.connection.settings_for_prepare(scope.as_ref(), &command).await?;
                 let seen = self.relay(&command).await?;
                 self.remember_prepared(&command, settings, seen);
             }
             (command::CHANGE_USER, _) => return self.change_user(command).await,
+            (code, _) if answer_shape(code) == AnswerShape::Duplex => {
+                return self.stream(&command).await;
+            }
             (code, _) => {
                 let begun = self.connection.observed_from();
                 let seen = self.relay(&command).await?;
@@ -166,10 +172,7 @@ impl Client {
                 if let Some(pin) = &self.pin {
                     self.connection.observe_relayed(&command, pin.catalog(), begun, seen);
                 }
-                return Ok(match answer_shape(code) {
-                    AnswerShape::Duplex => After::Duplex,
-                    _ => After::Continue,
-                });
+                return Ok(After::Continue);
             }
         }
         if let Some(scope) = &scope {
@@ -187,6 +190,19 @@ impl Client {
         self.connection.relay_answer(answer_shape(command.code)).await
     }
 
+    /// A command that a stream answers. An error is an answer, too, and the server goes on with commands.
+    async fn stream(&mut self, command: &Command) -> Result<After, SessionError> {
+        self.relay(command).await?;
+        while self.connection.server.buffered().len() <= HEADER_BYTES {
+            self.connection.legs().server_bytes().await?;
+        }
+        if self.connection.server.buffered()[HEADER_BYTES] != ERR {
+            return Ok(After::Duplex);
+        }
+        self.connection.relay_answer(AnswerShape::Single).await?;
+        Ok(After::Continue)
+    }
+
     /// Keeps track of what commands other than statements do to the session.
     fn follow(&mut self, code: u8, command: &Command, seen: Seen) {
         let connection = &mut self.connection;
@@ -201,14 +217,18 @@ impl Client {
                 connection.prepared.execute_unseen(&payload, whole, connection.capabilities);
                 connection.state.unread();
             }
+            command::STMT_BULK_EXECUTE => {
+                connection.prepared.bulk_unseen(&command.payload());
+                connection.state.unread();
+            }
             command::QUERY => connection.state.unread(),
             command::STMT_CLOSE => connection.prepared.close(&command.payload()),
             command::STMT_RESET => connection.prepared.reset(&command.payload()),
             command::INIT_DB if seen.error.is_none() && whole => {
                 connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
-            command::SET_OPTION if seen.error.is_none() => {
-                connection.multi_statements = command.payload()[1..] == MULTI_STATEMENTS_ON;
+            command::SET_OPTION if seen.error.is_none() && whole => {
+                connection.set_option(&command.payload());
             }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}
@@ -233,13 +253,28 @@ impl Client {
     }
 
     async fn change_user(&mut self, command: Command) -> Result<After, SessionError> {
-        let login = Login::parse_change_user(&command.payload(), self.connection.capabilities);
-        self.connection.server.send(&command.frames).await.map_err(server_io)?;
+        let capabilities = self.connection.capabilities;
+        let login = Login::parse_change_user(&command.payload(), capabilities);
+        let Legs { client, server } = self.connection.legs();
+        let unlike = client.is_tls() != server.is_tls();
+        if unlike && command.rest.is_none() && login.as_ref().is_ok_and(Login::reveals_password) {
+            let withheld = Login::unanswered_change_user(&command.payload(), capabilities);
+            let payload = withheld.map_err(SessionError::Client)?;
+            server.send_packet(0, &payload).await.map_err(server_io)?;
+        } else {
+            server.send(&command.frames).await.map_err(server_io)?;
+        }
         if let Some(mut walker) = command.rest {
             self.connection.legs().rest_of_packet(&mut walker).await?;
         }
-        let scramble = self.scramble.clone();
-        let exchange = Exchange { legs: self.connection.legs(), offset: 0, scramble };
+        let plugin = login.as_ref().map(|login| login.plugin.clone()).unwrap_or_default();
+        let exchange = Exchange {
+            legs: self.connection.legs(),
+            offset: 0,
+            challenge: Challenge { plugin, scramble: self.scramble.clone() },
+            key: self.shared.entrance.key.as_ref(),
+            factors: capabilities & capability::MULTI_FACTOR_AUTHENTICATION != 0,
+        };
         match exchange.relay().await? {
             Authenticated::Yes { status } => {
                 self.connection.forget_session();
@@ -285,6 +320,7 @@ fn is_known(code: u8) -> bool {
             | CLONE
             | QUERY
             | STMT_EXECUTE
+            | STMT_BULK_EXECUTE
             | SUBSCRIBE_GROUP_REPLICATION
             | REFRESH
             | PROCESS_KILL

@@ -4,6 +4,7 @@
 mod authentication;
 mod client;
 mod drain;
+pub mod entrance;
 mod idle;
 pub mod listener;
 mod login;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use segue_config::limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::control::Live;
@@ -34,6 +34,7 @@ use crate::wire::response::ErrPacket;
 use crate::wire::transport::Transport;
 use client::Client;
 pub use drain::Drain;
+use entrance::Entrance;
 use pin::Scopes;
 pub use workers::Workers;
 
@@ -52,7 +53,7 @@ pub struct SessionShared {
     scopes: Scopes,
     metrics: Arc<Metrics>,
     upstream: Upstream,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     execution: Arc<Execution>,
     limits: ClientLimits,
     /// One for each client that may come.
@@ -68,18 +69,18 @@ pub struct SessionParts {
     /// Where statements are counted by digest; `None`: they are not.
     pub observed: Option<Arc<Digests>>,
     pub upstream: Upstream,
-    pub tls: TlsAcceptor,
+    pub entrance: Entrance,
     pub limits: ClientLimits,
 }
 
 impl SessionShared {
     pub fn new(parts: SessionParts) -> Self {
-        let SessionParts { live, ledger, metrics, observed, upstream, tls, limits } = parts;
+        let SessionParts { live, ledger, metrics, observed, upstream, entrance, limits } = parts;
         let scopes = Scopes::new(live, ledger.is_some());
         let plans = PlanCache::default();
         let execution = Arc::new(Execution { ledger, plans, metrics: metrics.clone(), observed });
         let places = Arc::new(Semaphore::new(limits.clients_max));
-        SessionShared { scopes, metrics, upstream, tls, execution, limits, places }
+        SessionShared { scopes, metrics, upstream, entrance, execution, limits, places }
     }
 }
 
@@ -168,6 +169,9 @@ async fn session(
             shared.metrics.upstream_failures.inc();
             tracing::warn!(%error, "a client could not be connected");
         }
+        Err(error @ (SessionError::Login(_) | SessionError::ProxyHeader { .. })) => {
+            tracing::warn!(%error, "a client could not be connected");
+        }
         Err(error) => tracing::debug!(%error, "a session ended early"),
     }
 }
@@ -177,11 +181,12 @@ async fn converse(
     shared: &Arc<SessionShared>,
     drain: Drain,
 ) -> Result<(), SessionError> {
-    let stream = TcpStream::from_std(stream).map_err(client_io)?;
+    let mut stream = TcpStream::from_std(stream).map_err(client_io)?;
     stream.set_nodelay(true).map_err(client_io)?;
+    let addresses = shared.entrance.addresses(&mut stream).await?;
     let client = Channel::new(Transport::Plain(stream), limits::CLIENT_READ_AHEAD_BYTES);
     // Boxed: most sessions are long past it, and would carry its room along.
-    let login = Box::pin(login::log_in(client, &shared.upstream, &shared.tls));
+    let login = Box::pin(login::log_in(client, addresses, &shared.upstream, &shared.entrance));
     let logged_in = tokio::time::timeout(shared.limits.login_timeout, login)
         .await
         .map_err(|_| SessionError::LoginTimeout)??;

@@ -42,6 +42,11 @@ impl Channel {
         self.transport.is_tls()
     }
 
+    /// The server's name that a client asked for when it began TLS.
+    pub fn server_name(&self) -> Option<&str> {
+        self.transport.server_name()
+    }
+
     /// Gives the transport back, for a TLS handshake. Fails where bytes were already read ahead: they
     /// would belong to the handshake (or were injected before it).
     pub fn into_transport(self) -> Result<Transport, WireError> {
@@ -110,6 +115,11 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    /// Waits until this leg ends while nothing is read from it, as before the greeting. Reads nothing.
+    pub async fn gone(&self) {
+        self.transport.gone().await;
     }
 
     /// Writes bytes and hands them to the network.

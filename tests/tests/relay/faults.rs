@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::shop;
 
-const CAPABILITIES: u32 = capability::DEPRECATE_EOF;
+const CAPABILITIES: u64 = capability::DEPRECATE_EOF;
 /// Something is expected to happen soon, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 /// Nothing more comes from a server that has been silent for so long.
@@ -110,6 +110,39 @@ on_each_server!(server_killed_in_the_middle_of_a_result, |shared: &'static Serve
     assert!(segue.is_alive());
     server.restart().await.unwrap();
     serves(&segue, &database).await;
+});
+
+// The flags of a new session say then that it commits by itself.
+on_each_server!(autocommit_off_for_the_whole_server, |shared: &'static Server| async move {
+    let Some(server) = Server::own(shared.kind()).await else { return };
+    let database = shop::database(&server).await;
+    let segue = shop::segue(&server, &database, "dual-write").await;
+    let mut root = server.connect().await.unwrap();
+    root.query_drop("SET GLOBAL autocommit = 0").await.unwrap();
+    let mut outcomes = vec![];
+    for address in [server.address(), shop::address(&segue)] {
+        let mut recorder = open(&address, &database).await;
+        let mut answers = vec![];
+        for sql in [
+            "INSERT INTO users (id, username, email, password_hash) VALUES (1, 'a', 'a', 'h')",
+            "UPDATE users SET first_name = 'x' WHERE email LIKE 'a%'",
+            "ROLLBACK",
+            "SELECT COUNT(*) FROM users",
+            "SET autocommit = DEFAULT",
+            "DELETE FROM users WHERE email LIKE 'a%'",
+            "INSERT INTO users (id, username, email, password_hash) VALUES (1, 'a', 'a', 'h')",
+            "UPDATE users SET first_name = 'x' WHERE email LIKE 'a%'",
+            "ROLLBACK",
+            "SET autocommit = 1",
+            "UPDATE users SET first_name = 'x' WHERE email LIKE 'a%'",
+            "ROLLBACK",
+            "SELECT COUNT(*) FROM users",
+        ] {
+            answers.push(recorder.run(&Step::query(sql)).await.unwrap());
+        }
+        outcomes.push(answers);
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
 });
 
 on_each_server!(client_that_leaves_ends_what_it_began, |server: &'static Server| async move {
