@@ -113,6 +113,16 @@ async fn several_statements_become_one_answer() {
 }
 
 #[tokio::test]
+async fn several_statements_stay_one_command_where_the_server_refuses_them() {
+    let mut stage = Stage::new().await;
+    stage.connection.set_option(&[1, 0]);
+    let text = "UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'x' WHERE id = 2";
+    stage.run(text).await;
+    assert!(stage.events().contains(&text.to_owned()), "{:?}", stage.events());
+    assert!(stage.events().contains(&"owe sweep of users".to_owned()), "{:?}", stage.events());
+}
+
+#[tokio::test]
 async fn an_error_stops_the_statements_that_follow() {
     let mut stage = Stage::new().await;
     let text =
