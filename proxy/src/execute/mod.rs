@@ -42,7 +42,7 @@ use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SessionState, settings_query};
 use crate::telemetry::{Digests, Metrics};
-use crate::wire::capability::{Capabilities, MULTI_STATEMENTS};
+use crate::wire::capability::{self, Capabilities};
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
 use crate::wire::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES};
@@ -75,8 +75,8 @@ pub struct Connection {
     writes: TransactionWrites,
     /// Owed before statements that may have committed within the open transaction.
     unsettled: Vec<Box<dyn Debt>>,
-    /// The server takes several statements in one command; else it refuses all of them.
-    pub several_statements: bool,
+    /// The server takes several statements in one command.
+    pub multi_statements: bool,
     /// LOCK TABLES is in force: a BEGIN of Segue's own would end it.
     tables_locked: bool,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
@@ -130,7 +130,7 @@ impl Connection {
             prepared: PreparedStatements::default(),
             writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
             unsettled: Vec::new(),
-            several_statements: capabilities & MULTI_STATEMENTS != 0,
+            multi_statements: capabilities & capability::MULTI_STATEMENTS != 0,
             tables_locked: false,
             warnings: None,
             row_count: None,
@@ -146,16 +146,6 @@ impl Connection {
     /// No transaction is open and nothing waits to be owed.
     pub fn is_idle(&self) -> bool {
         !self.state.in_transaction() && self.writes.is_empty() && self.unsettled.is_empty()
-    }
-
-    /// The server has carried out a COM_SET_OPTION: 0 switches several statements in one command on,
-    /// 1 switches them off.
-    pub fn set_option(&mut self, option: &[u8]) {
-        match option {
-            [0, 0, ..] => self.several_statements = true,
-            [1, 0, ..] => self.several_statements = false,
-            _ => {}
-        }
     }
 
     /// The server has rolled back and forgotten the session (COM_RESET_CONNECTION, COM_CHANGE_USER).

@@ -27,6 +27,9 @@ pub(super) struct Facts {
     schema: Option<String>,
 }
 
+/// A text as it was read: its statements, and a route for each.
+type RoutedText = (Facts, Vec<Digested>, Vec<Route>);
+
 impl Connection {
     /// Carries out a COM_QUERY.
     pub async fn query(&mut self, scope: &Scope, command: &Command) -> Result<(), SessionError> {
@@ -61,32 +64,24 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
-            // Sent one by one they would be carried out, where the server refuses them as one command.
-            several
-                if !self.several_statements
-                    || several.iter().any(is_sweep)
-                    || statements.iter().any(loads) =>
-            {
-                let mut sweep = sweep_of_all(several);
-                sweep.parse_error_is_harmless |= !self.several_statements;
+            // The server refuses to split them, and runs none.
+            _ if !self.multi_statements => self.relay_unknown(scope, command, SEVERAL).await,
+            several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
+                let sweep = sweep_of_all(scope, several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
                     .await?;
                 self.state.unread();
                 Ok(())
             }
-            several => {
+            _ => {
                 let reply = Reply { split: true, ..Reply::whole(&command.frames) };
-                self.split(scope, (head, text), &statements, several, &facts, reply).await
+                self.split(scope, (head, text), (facts, statements, routes), reply).await
             }
         }
     }
 
     /// Reads and routes a text; asks the server for its settings where a wrong guess could matter.
-    async fn route_text(
-        &mut self,
-        scope: &Scope,
-        text: &[u8],
-    ) -> Result<(Facts, Vec<Digested>, Vec<Route>), SessionError> {
+    async fn route_text(&mut self, scope: &Scope, text: &[u8]) -> Result<RoutedText, SessionError> {
         loop {
             let known = self.state.settings.is_some();
             let facts = self.facts();
@@ -124,30 +119,47 @@ impl Connection {
     async fn split(
         &mut self,
         scope: &Scope,
-        (head, text): (&[u8], &[u8]),
-        statements: &[Digested],
-        routes: &[Route],
-        facts: &Facts,
+        (head, mut text): (&[u8], &[u8]),
+        mut read: RoutedText,
         mut reply: Reply,
     ) -> Result<(), SessionError> {
-        for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
-            reply.more = i + 1 < statements.len();
-            let mut payload = head.to_vec();
-            payload.extend_from_slice(&text[digested.range.clone()]);
+        let mut at = 0;
+        loop {
+            let (facts, statements, routes) = &read;
+            let (Some(digested), Some(route)) = (statements.get(at), routes.get(at)) else {
+                return Ok(());
+            };
+            let next = statements.get(at + 1).map(|next| next.range.start);
+            reply.more = next.is_some();
+            let own_text = &text[digested.range.clone()];
+            let payload = [head, own_text].concat();
             let mut frames = Vec::with_capacity(payload.len() + 8);
             put_packet(&mut frames, 0, &payload);
-            let own_text = &text[digested.range.clone()];
+            at += 1;
             if self.answer_question(own_text, &frames, &mut reply).await?.is_some() {
                 continue;
+            }
+            if digested.uncertain {
+                let tables = scope.tables.iter().cloned().collect();
+                let (reason, parse_error_is_harmless) = (UNREADABLE, false);
+                let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless };
+                self.opaque(scope, sweep, &frames, &mut reply).await?;
+                self.state.unread();
+                return Ok(());
             }
             let values = values(route, digested, text, &[], &facts.charset);
             let unit = Unit { frames: &frames, values: &values, digested };
             let seen = self.statement(scope, route, unit, &mut reply).await?;
             if seen.error.is_some() {
-                break;
+                return Ok(());
+            }
+            if let (Route::Session(_), Some(next)) = (route, next) {
+                // What follows is to be read as the session is now.
+                text = &text[next..];
+                read = self.route_text(scope, text).await?;
+                at = 0;
             }
         }
-        Ok(())
     }
 
     /// Carries out a COM_STMT_EXECUTE.
@@ -247,8 +259,13 @@ fn loads(statement: &Digested) -> bool {
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-fn sweep_of_all(routes: &[Route]) -> Sweep {
+fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
+    // Routes after a change of the session were found without it.
+    let changes = routes.iter().any(|route| matches!(route, Route::Session(_)));
     let mut tables: Vec<TableName> = Vec::new();
+    if changes {
+        tables.extend(scope.tables.iter().cloned());
+    }
     for route in routes {
         match route {
             Route::Sweep { tables: named, .. } => tables.extend(named.iter().cloned()),

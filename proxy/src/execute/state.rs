@@ -16,7 +16,7 @@ pub fn settings_query(server: ServerKind) -> String {
     };
     format!(
         "SELECT @@sql_mode, @@auto_increment_increment, @@character_set_client, DATABASE(), \
-         @@{isolation}, @@autocommit"
+         @@{isolation}, @@sql_select_limit, @@autocommit"
     )
 }
 
@@ -31,8 +31,19 @@ pub struct Settings {
     pub charset: String,
     /// The session's isolation level locks gaps.
     pub gap_locks: bool,
-    /// Where `autocommit` is off for the whole server, a new session's status flags say that it is on.
+    /// False where it is off although the status flags say that it is on: those of a new session, where it is
+    /// off for the whole server.
     pub autocommit: bool,
+    /// A SELECT gives every row, and values as they are stored.
+    pub exact_reads: bool,
+}
+
+/// `@@sql_select_limit` that limits nothing.
+const NO_SELECT_LIMIT: &str = "18446744073709551615";
+
+/// Whether values are read as they are stored: in this mode CHAR columns come with spaces at their end.
+fn reads_as_stored(sql_mode: &str) -> bool {
+    !sql_mode.to_ascii_uppercase().contains("PAD_CHAR_TO_FULL_LENGTH")
 }
 
 /// State of one session on the server.
@@ -95,6 +106,11 @@ impl SessionState {
         !self.isolation_is_uncertain && self.settings.as_ref().is_some_and(|s| s.gap_locks)
     }
 
+    /// What a SELECT of Segue's own gives in this session is what is stored.
+    pub fn reads_are_exact(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.exact_reads)
+    }
+
     /// The session was reset on the server.
     pub fn reset(&mut self) {
         self.settings = None;
@@ -106,13 +122,6 @@ impl SessionState {
     pub fn forget_settings(&mut self) {
         self.settings = None;
         self.isolation_is_uncertain = true;
-    }
-
-    /// A statement sets `autocommit`: from now on the flags say what it is.
-    pub fn forget_autocommit(&mut self) {
-        if let Some(settings) = &mut self.settings {
-            settings.autocommit = true;
-        }
     }
 
     /// A statement that comes now commits by itself.
@@ -130,12 +139,14 @@ impl SessionState {
         let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else {
             return;
         };
+        let limited = text(5).is_none_or(|limit| limit != NO_SELECT_LIMIT);
         self.settings = Some(Settings {
+            exact_reads: !limited && reads_as_stored(&mode),
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),
             charset,
             gap_locks: text(4).is_some_and(|level| LEVELS_WITH_GAP_LOCKS.contains(&level.as_str())),
-            autocommit: text(5).as_deref() != Some("0"),
+            autocommit: text(6).as_deref() != Some("0"),
         });
         self.schema = text(3);
         self.schema_is_stale = false;
@@ -166,6 +177,9 @@ impl SessionState {
         match change {
             SessionChange::Use(schema) => self.use_schema(schema.clone()),
             SessionChange::SqlMode(text) => {
+                if !reads_as_stored(text) || !self.reads_are_exact() {
+                    self.settings = None;
+                }
                 if let Some(settings) = &mut self.settings {
                     settings.sql_mode = SqlMode::from_text(text);
                 }
@@ -203,7 +217,8 @@ mod tests {
 
     fn learn(state: &mut SessionState, level: &str) {
         let text = |text: &str| Some(text.as_bytes().to_vec());
-        state.learn(&vec![text(""), text("1"), text("utf8mb4"), None, text(level)]);
+        let limit = text(NO_SELECT_LIMIT);
+        state.learn(&vec![text(""), text("1"), text("utf8mb4"), None, text(level), limit]);
     }
 
     #[test]
@@ -213,6 +228,19 @@ mod tests {
         assert!(!state("READ-COMMITTED").locks_gaps());
         assert!(!state("READ-UNCOMMITTED").locks_gaps());
         assert!(!SessionState::new(AUTOCOMMIT, None).locks_gaps());
+    }
+
+    #[test]
+    fn a_mode_that_pads_is_asked_for_again_when_it_goes() {
+        let mut state = state("REPEATABLE-READ");
+        assert!(state.reads_are_exact());
+        let set = |mode: &str| SessionChange::SqlMode(mode.to_owned());
+        state.apply(&set("ansi"));
+        assert!(state.reads_are_exact());
+        state.apply(&set("pad_char_to_full_length"));
+        assert!(!state.reads_are_exact());
+        state.apply(&set(""));
+        assert!(state.settings.is_none());
     }
 
     #[test]

@@ -28,6 +28,16 @@ impl Transport {
     pub fn is_tls(&self) -> bool {
         matches!(self, Transport::Tls(_))
     }
+
+    /// Waits for the end of a plain connection without reading from it; for ever where bytes are waiting.
+    pub async fn gone(&self) {
+        if let Transport::Plain(stream) = self
+            && !matches!(stream.peek(&mut [0]).await, Ok(1..))
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 impl AsyncRead for Transport {

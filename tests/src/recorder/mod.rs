@@ -54,6 +54,16 @@ impl Recorder {
     /// Logs in with an account that has no password. `wanted` is narrowed by what the server offers.
     pub async fn connect(address: &str, user: &str, database: &str, wanted: u32) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("connect")?;
+        Recorder::log_in(stream, user, database, wanted).await
+    }
+
+    /// The same on a connection that is there already. An empty database is none.
+    pub async fn log_in(
+        stream: TcpStream,
+        user: &str,
+        database: &str,
+        wanted: u32,
+    ) -> Result<Self> {
         stream.set_nodelay(true)?;
         let mut recorder = Recorder { stream, capabilities: 0, statement: 0, connection_id: 0 };
         let greeting = recorder.packet().await?.payload;
@@ -68,12 +78,17 @@ impl Recorder {
             | u32::from(rest[15]) << 24;
         // MariaDB leaves LONG_PASSWORD out; it is no offer.
         let wanted = wanted | capability::ALWAYS | capability::CONNECT_WITH_DB;
+        let wanted =
+            if database.is_empty() { wanted & !capability::CONNECT_WITH_DB } else { wanted };
         recorder.capabilities = wanted & (offered | 1);
         let mut response = recorder.capabilities.to_le_bytes().to_vec();
         response.extend_from_slice(&[0, 0, 0, 4, 45]);
         response.extend_from_slice(&[0; 23]);
-        for text in [user, "", database, "mysql_native_password"] {
-            // An empty password is an empty answer, whatever its framing.
+        // An empty password is an empty answer, whatever its framing.
+        let named = [user, "", database, "mysql_native_password"];
+        let unnamed = [user, "", "mysql_native_password"];
+        let texts = if database.is_empty() { &unnamed[..] } else { &named };
+        for text in texts {
             response.extend_from_slice(text.as_bytes());
             response.push(0);
         }

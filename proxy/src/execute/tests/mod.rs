@@ -115,7 +115,7 @@ async fn several_statements_become_one_answer() {
 #[tokio::test]
 async fn several_statements_stay_one_command_where_the_server_refuses_them() {
     let mut stage = Stage::new().await;
-    stage.connection.set_option(&[1, 0]);
+    stage.connection.multi_statements = false;
     let text = "UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'x' WHERE id = 2";
     stage.run(text).await;
     assert!(stage.events().contains(&text.to_owned()), "{:?}", stage.events());
