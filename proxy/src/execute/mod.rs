@@ -10,6 +10,7 @@
 //!   locks keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
+mod bulk;
 pub mod command;
 pub mod failure;
 pub mod ledger;
@@ -42,7 +43,7 @@ use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SessionState, settings_query};
 use crate::telemetry::{Digests, Metrics};
-use crate::wire::capability::{self, Capabilities};
+use crate::wire::capability::{Capabilities, MULTI_STATEMENTS};
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
 use crate::wire::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES};
@@ -75,8 +76,6 @@ pub struct Connection {
     writes: TransactionWrites,
     /// Owed before statements that may have committed within the open transaction.
     unsettled: Vec<Box<dyn Debt>>,
-    /// The server takes several statements in one command.
-    pub multi_statements: bool,
     /// LOCK TABLES is in force: a BEGIN of Segue's own would end it.
     tables_locked: bool,
     /// Answer to a SHOW WARNINGS that follows a wrapped statement.
@@ -130,7 +129,6 @@ impl Connection {
             prepared: PreparedStatements::default(),
             writes: TransactionWrites::new(limits::DIRTY_KEYS_PER_TRANSACTION_MAX),
             unsettled: Vec::new(),
-            multi_statements: capabilities & capability::MULTI_STATEMENTS != 0,
             tables_locked: false,
             warnings: None,
             row_count: None,
@@ -146,6 +144,15 @@ impl Connection {
     /// No transaction is open and nothing waits to be owed.
     pub fn is_idle(&self) -> bool {
         !self.state.in_transaction() && self.writes.is_empty() && self.unsettled.is_empty()
+    }
+
+    /// COM_SET_OPTION was carried out: it switches whether a command may hold several statements.
+    pub fn set_option(&mut self, payload: &[u8]) {
+        match payload.get(1..3) {
+            Some([0, 0]) => self.capabilities |= MULTI_STATEMENTS,
+            Some([1, 0]) => self.capabilities &= !MULTI_STATEMENTS,
+            _ => {}
+        }
     }
 
     /// The server has rolled back and forgotten the session (COM_RESET_CONNECTION, COM_CHANGE_USER).

@@ -1,6 +1,8 @@
 //! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to routes, one statement or several.
 //! Never here: what happens for one plan (see `statement`).
 
+use std::sync::Arc;
+
 use segue_rules::plan::{SlotValue, SqlMode, reading};
 use segue_rules::route::Route;
 use segue_rules::sql::{Digested, digest, slot_values};
@@ -11,6 +13,7 @@ use super::failure::SessionError;
 use super::planner::Scope;
 use super::statement::{Sweep, Unit};
 use super::{Connection, Reply};
+use crate::wire::capability::MULTI_STATEMENTS;
 use crate::wire::frame::put_packet;
 use crate::wire::query::text_at;
 
@@ -29,6 +32,20 @@ pub(super) struct Facts {
 
 /// A text as it was read: its statements, and a route for each.
 type RoutedText = (Facts, Vec<Digested>, Vec<Route>);
+/// A prepared statement as it is carried out.
+pub(super) struct RoutedPrepared {
+    pub text: Arc<[u8]>,
+    pub charset: String,
+    /// Exactly one.
+    statements: Arc<[Digested]>,
+    pub route: Route,
+}
+
+impl RoutedPrepared {
+    pub fn digested(&self) -> &Digested {
+        &self.statements[0]
+    }
+}
 
 impl Connection {
     /// Carries out a COM_QUERY.
@@ -64,8 +81,14 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
-            // The server refuses to split them, and runs none.
-            _ if !self.multi_statements => self.relay_unknown(scope, command, SEVERAL).await,
+            several if !self.takes_several() => {
+                // The server refuses all of them: it is not for Segue to run what it would not.
+                let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(scope, several) };
+                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                    .await?;
+                self.state.unread();
+                Ok(())
+            }
             several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
                 let sweep = sweep_of_all(scope, several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
@@ -91,9 +114,10 @@ impl Connection {
                 .iter()
                 .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
                 .collect();
-            // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
-            // in every mode.
-            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
+            // Modes change what quotes and backslashes mean, and so do character sets in which one hides in
+            // a character; without them a harmless statement is harmless under all settings.
+            let hides = if text.is_ascii() { b'"' } else { b'`' };
+            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
             if known || guess_is_enough || self.only_asks_about_last(scope, text) {
@@ -104,6 +128,11 @@ impl Connection {
                 return Ok((facts, statements, routes));
             }
         }
+    }
+
+    /// The server runs several statements of one command for this client.
+    fn takes_several(&self) -> bool {
+        self.capabilities & MULTI_STATEMENTS != 0
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -170,8 +199,27 @@ impl Connection {
         let charset = self.facts().charset;
         let capabilities = self.capabilities;
         let parameters = self.prepared.execute(&payload, whole, capabilities, &charset);
-        let Some(prepared) = self.prepared.get(&payload).filter(|_| whole) else {
-            return self.relay_unknown(scope, command, UNKNOWN_STATEMENT).await;
+        let routed = match self.route_prepared(scope, &payload, whole).await? {
+            Ok(routed) => routed,
+            Err(reason) => return self.relay_unknown(scope, command, reason).await,
+        };
+        let RoutedPrepared { text, charset, route, .. } = &routed;
+        let digested = routed.digested();
+        // Parameters that were not understood are unknown values.
+        let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
+        let unit = Unit { frames: &command.frames, values: &values, digested };
+        self.statement(scope, route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+    }
+
+    /// The route of the prepared statement that a command names, or why there is none.
+    pub(super) async fn route_prepared(
+        &mut self,
+        scope: &Scope,
+        payload: &[u8],
+        whole: bool,
+    ) -> Result<Result<RoutedPrepared, &'static str>, SessionError> {
+        let Some(prepared) = self.prepared.get(payload).filter(|_| whole) else {
+            return Ok(Err(UNKNOWN_STATEMENT));
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
@@ -187,20 +235,16 @@ impl Connection {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
         let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
-        let statements = self.prepared.statements(&payload, &text, reading);
+        let statements = self.prepared.statements(payload, &text, reading);
         let [digested] = &*statements else {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+            return Ok(Err(UNREADABLE));
         };
         if digested.uncertain {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+            return Ok(Err(UNREADABLE));
         }
         let route =
             self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
-        // Parameters that were not understood are unknown values.
-        let values =
-            values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
-        let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+        Ok(Ok(RoutedPrepared { text, charset: facts.charset, statements, route }))
     }
 
     /// Settings that a statement prepared now will be read under.
@@ -259,7 +303,7 @@ fn loads(statement: &Digested) -> bool {
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
+pub(super) fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
     // Routes after a change of the session were found without it.
     let changes = routes.iter().any(|route| matches!(route, Route::Session(_)));
     let mut tables: Vec<TableName> = Vec::new();

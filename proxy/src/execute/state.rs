@@ -31,11 +31,10 @@ pub struct Settings {
     pub charset: String,
     /// The session's isolation level locks gaps.
     pub gap_locks: bool,
-    /// False where it is off although the status flags say that it is on: those of a new session, where it is
-    /// off for the whole server.
-    pub autocommit: bool,
     /// A SELECT gives every row, and values as they are stored.
     pub exact_reads: bool,
+    /// Where `autocommit` is off for the whole server, a new session's status flags say that it is on.
+    pub autocommit: bool,
 }
 
 /// `@@sql_select_limit` that limits nothing.

@@ -75,7 +75,13 @@ impl Connection {
         }
     }
 
-    fn bind(&self, scope: &Scope, plan: &WritePlan, unit: Unit<'_>, autocommits: bool) -> Bound {
+    pub(super) fn bind(
+        &self,
+        scope: &Scope,
+        plan: &WritePlan,
+        unit: Unit<'_>,
+        autocommits: bool,
+    ) -> Bound {
         let settings = self.state.settings.as_ref();
         let session = BindSession {
             sql_mode: settings.map(|s| s.sql_mode).unwrap_or_default(),

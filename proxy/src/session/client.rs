@@ -18,12 +18,10 @@ use crate::execute::state::SessionState;
 use crate::execute::{Connection, Legs};
 use crate::wire::capability;
 use crate::wire::command::{self, AnswerShape, answer_shape};
+use crate::wire::frame::HEADER_BYTES;
 use crate::wire::login::Login;
-use crate::wire::response::ErrPacket;
+use crate::wire::response::{ERR, ErrPacket};
 use crate::wire::scan::Seen;
-
-/// What COM_SET_OPTION switches several statements in one command on with; anything else is off.
-const MULTI_STATEMENTS_ON: [u8; 2] = [0, 0];
 
 /// Refusal code of commands that nobody knows.
 const UNKNOWN_COMMAND: &str = "unknown-command";
@@ -151,6 +149,9 @@ impl Client {
             (command::STMT_EXECUTE, Some(scope)) => {
                 self.connection.execute(scope, &command).await?
             }
+            (command::STMT_BULK_EXECUTE, Some(scope)) => {
+                self.connection.bulk(scope, &command).await?;
+            }
             (code, Some(scope)) if !is_known(code) => {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
@@ -161,6 +162,9 @@ impl Client {
                 self.remember_prepared(&command, settings, seen);
             }
             (command::CHANGE_USER, _) => return self.change_user(command).await,
+            (code, _) if answer_shape(code) == AnswerShape::Duplex => {
+                return self.stream(&command).await;
+            }
             (code, _) => {
                 let begun = self.connection.observed_from();
                 let seen = self.relay(&command).await?;
@@ -168,10 +172,7 @@ impl Client {
                 if let Some(pin) = &self.pin {
                     self.connection.observe_relayed(&command, pin.catalog(), begun, seen);
                 }
-                return Ok(match answer_shape(code) {
-                    AnswerShape::Duplex => After::Duplex,
-                    _ => After::Continue,
-                });
+                return Ok(After::Continue);
             }
         }
         if let Some(scope) = &scope {
@@ -189,6 +190,19 @@ impl Client {
         self.connection.relay_answer(answer_shape(command.code)).await
     }
 
+    /// A command that a stream answers. An error is an answer, too, and the server goes on with commands.
+    async fn stream(&mut self, command: &Command) -> Result<After, SessionError> {
+        self.relay(command).await?;
+        while self.connection.server.buffered().len() <= HEADER_BYTES {
+            self.connection.legs().server_bytes().await?;
+        }
+        if self.connection.server.buffered()[HEADER_BYTES] != ERR {
+            return Ok(After::Duplex);
+        }
+        self.connection.relay_answer(AnswerShape::Single).await?;
+        Ok(After::Continue)
+    }
+
     /// Keeps track of what commands other than statements do to the session.
     fn follow(&mut self, code: u8, command: &Command, seen: Seen) {
         let connection = &mut self.connection;
@@ -203,14 +217,18 @@ impl Client {
                 connection.prepared.execute_unseen(&payload, whole, connection.capabilities);
                 connection.state.unread();
             }
+            command::STMT_BULK_EXECUTE => {
+                connection.prepared.bulk_unseen(&command.payload());
+                connection.state.unread();
+            }
             command::QUERY => connection.state.unread(),
             command::STMT_CLOSE => connection.prepared.close(&command.payload()),
             command::STMT_RESET => connection.prepared.reset(&command.payload()),
             command::INIT_DB if seen.error.is_none() && whole => {
                 connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
-            command::SET_OPTION if seen.error.is_none() => {
-                connection.multi_statements = command.payload()[1..] == MULTI_STATEMENTS_ON;
+            command::SET_OPTION if seen.error.is_none() && whole => {
+                connection.set_option(&command.payload());
             }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}
@@ -302,6 +320,7 @@ fn is_known(code: u8) -> bool {
             | CLONE
             | QUERY
             | STMT_EXECUTE
+            | STMT_BULK_EXECUTE
             | SUBSCRIBE_GROUP_REPLICATION
             | REFRESH
             | PROCESS_KILL

@@ -73,8 +73,7 @@ pub async fn log_in(
         return Err(tell_before_login(&mut client, error).await);
     }
     let offered = offer(greeting.capabilities, upstream.policy());
-    let extended = greeting.extended & capability::MARIADB_EXTENDED_UNDERSTOOD;
-    greeting.narrow(&mut first.payload, offered, extended);
+    greeting.narrow(&mut first.payload, offered);
     client.send_packet(first.sequence, &first.payload).await.map_err(client_io)?;
 
     let introduced = client_response(client, &mut server, entrance).await?;
@@ -90,11 +89,11 @@ pub async fn log_in(
         // What it is on one leg it must not be on the other: let the server ask for it.
         response = Login::unanswered(&response).map_err(SessionError::Client)?;
     }
-    let mut wanted = head.capabilities & !capability::NOT_UNDERSTOOD & !capability::SSL;
+    let mut wanted = understood(head.capabilities) & !capability::SSL;
     if encrypt {
         wanted |= capability::SSL;
     }
-    login::narrow(&mut response, wanted, capability::MARIADB_EXTENDED_UNDERSTOOD);
+    login::narrow(&mut response, wanted);
     login.capabilities = wanted & !capability::SSL & greeting.capabilities;
 
     let mut server_sequence = 1;
@@ -192,9 +191,15 @@ async fn pass_last_word(client: &mut Channel, last: Option<Packet>, offset: u8) 
     SessionError::Server(WireError::Closed)
 }
 
+/// Without capabilities that the relay does not understand.
+fn understood(capabilities: Capabilities) -> Capabilities {
+    let extended = capability::MARIADB_EXTENDED & !capability::MARIADB_EXTENDED_UNDERSTOOD;
+    capabilities & !capability::NOT_UNDERSTOOD & !extended
+}
+
 /// The server's capabilities without those that the relay does not understand, and with TLS as the policy says.
 fn offer(server: Capabilities, policy: UpstreamTls) -> Capabilities {
-    let known = server & !capability::NOT_UNDERSTOOD;
+    let known = understood(server);
     match policy {
         UpstreamTls::AsClient => known,
         UpstreamTls::Always | UpstreamTls::Never => known | capability::SSL,

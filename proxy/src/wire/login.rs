@@ -40,30 +40,34 @@ impl LoginHead {
     /// Reads the fixed part. Clients older than protocol 4.1 are an error: their answers carry no status.
     pub fn parse(payload: &[u8]) -> Result<LoginHead, WireError> {
         let mut cursor = Cursor::new(payload, "handshake response");
-        let capabilities = cursor.u32()?;
+        let mut capabilities = Capabilities::from(cursor.u32()?);
         if capabilities & capability::PROTOCOL_41 == 0 {
             return Err(WireError::Malformed("handshake response older than protocol 4.1"));
         }
         cursor.u32()?; // largest packet
         let collation = cursor.u8()?;
-        cursor.bytes(23)?;
+        cursor.bytes(19)?;
+        let extended = cursor.u32()?;
+        if capabilities & capability::LONG_PASSWORD == 0 {
+            // MariaDB's own clients leave that flag out.
+            capabilities |= Capabilities::from(extended) << capability::EXTENDED_SHIFT;
+        }
         let is_ssl_request = cursor.is_empty() && capabilities & capability::SSL != 0;
         Ok(LoginHead { capabilities, collation, is_ssl_request })
     }
 }
 
-/// Writes other capabilities into a handshake response. `extended` goes into MariaDB's place for them
+/// Writes other capabilities into a handshake response. Extended ones go into MariaDB's place for them
 /// where the client left out CLIENT_MYSQL, as MariaDB's own clients do.
-pub fn narrow(payload: &mut [u8], capabilities: Capabilities, extended_mask: u32) {
+pub fn narrow(payload: &mut [u8], capabilities: Capabilities) {
+    let [a, b, c, d, extended @ ..] = capabilities.to_le_bytes();
     if let Some(place) = payload.first_chunk_mut::<4>() {
-        *place = capabilities.to_le_bytes();
+        *place = [a, b, c, d];
     }
     if capabilities & capability::LONG_PASSWORD == 0
         && let Some(place) = payload.get_mut(28..32)
     {
-        for (byte, mask) in place.iter_mut().zip(extended_mask.to_le_bytes()) {
-            *byte &= mask;
-        }
+        place.copy_from_slice(&extended);
     }
 }
 
@@ -73,7 +77,8 @@ pub fn ssl_request(handshake_response: &[u8]) -> Vec<u8> {
         handshake_response[..SSL_REQUEST_BYTES.min(handshake_response.len())].to_vec();
     request.resize(SSL_REQUEST_BYTES, 0);
     if let Some(place) = request.first_chunk_mut::<4>() {
-        *place = (u32::from_le_bytes(*place) | capability::SSL).to_le_bytes();
+        let [_, high, ..] = (capability::SSL as u32).to_le_bytes();
+        place[1] |= high;
     }
     request
 }
@@ -195,8 +200,8 @@ mod tests {
 
     use super::*;
 
-    fn response(capabilities: u32) -> Vec<u8> {
-        let mut p = capabilities.to_le_bytes().to_vec();
+    fn response(capabilities: Capabilities) -> Vec<u8> {
+        let mut p = capabilities.to_le_bytes()[..4].to_vec();
         p.extend_from_slice(&[0, 0, 0, 1, 45]);
         p.extend_from_slice(&[0; 23]);
         p
@@ -266,8 +271,8 @@ mod tests {
         fn any_bytes_are_a_login_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Login::parse(&bytes);
             let _ = Login::unanswered(&bytes);
-            let _ = Login::unanswered_change_user(&bytes, u32::MAX);
-            let _ = Login::parse_change_user(&bytes, u32::MAX);
+            let _ = Login::unanswered_change_user(&bytes, Capabilities::MAX);
+            let _ = Login::parse_change_user(&bytes, Capabilities::MAX);
             let _ = ssl_request(&bytes);
         }
     }

@@ -19,9 +19,6 @@ use super::frame::{FRAME_PAYLOAD_MAX, PacketHead};
 use super::response::{self, ErrPacket, OkPacket, PrepareOk};
 use super::status::{CURSOR_EXISTS, MORE_RESULTS_EXISTS, PS_OUT_PARAMS, StatusFlags};
 
-/// Length of an EOF packet; an OK packet has at least two bytes more.
-const EOF_BYTES: u64 = 5;
-
 /// What follows after a packet of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -116,8 +113,9 @@ impl Scanner {
             },
             State::Columns { left: 1 } => self.after_columns(),
             State::Columns { left } => State::Columns { left: left - 1 },
+            State::ColumnsEnd if packet.first() == Some(response::ERR) => self.error(packet)?,
             State::ColumnsEnd => {
-                let (_, status) = response::parse_eof(packet.head)?;
+                let status = status_at_end(packet)?;
                 self.status(status);
                 self.out_parameters = status & PS_OUT_PARAMS != 0;
                 // Within a routine the flag may be that of the routine's own cursor, and rows follow; there
@@ -158,15 +156,14 @@ impl Scanner {
             Some(response::LOCAL_INFILE) => Ok(None),
             // Seen from MariaDB for some statements of replication; carries only a status.
             Some(response::EOF) if packet.length < 9 => {
-                let (_, status) = response::parse_eof(packet.head)?;
-                Ok(Some(self.result_ends(status)))
+                Ok(Some(self.result_ends(status_at_end(packet)?)))
             }
             _ => {
                 let mut cursor = Cursor::new(packet.head, "column count");
                 let columns = cursor.length()?;
-                let follows = !self.has(capability::OPTIONAL_RESULTSET_METADATA)
-                    || cursor.is_empty()
-                    || cursor.u8()? != 0;
+                let flagged =
+                    capability::OPTIONAL_RESULTSET_METADATA | capability::MARIADB_CACHE_METADATA;
+                let follows = !self.has(flagged) || cursor.is_empty() || cursor.u8()? != 0;
                 Ok(Some(if follows && columns > 0 {
                     State::Columns { left: columns }
                 } else {
@@ -190,16 +187,10 @@ impl Scanner {
             if packet.length >= FRAME_PAYLOAD_MAX as u64 {
                 return Ok(None);
             }
-            // MySQL ends a result set whose error a routine's handler catches by the packet of old.
-            if packet.length == EOF_BYTES {
-                return Ok(Some(response::parse_eof(packet.head)?.1));
-            }
-            return Ok(Some(OkPacket::parse(packet.head)?.status));
-        }
-        if packet.length >= 9 {
+        } else if packet.length >= 9 {
             return Ok(None);
         }
-        Ok(Some(response::parse_eof(packet.head)?.1))
+        status_at_end(packet).map(Some)
     }
 
     fn row(&mut self, packet: PacketHead<'_>) -> Result<State, WireError> {
@@ -279,6 +270,18 @@ impl Scanner {
         let unannounced = std::mem::take(&mut self.out_parameters);
         if unannounced || status & MORE_RESULTS_EXISTS != 0 { State::First } else { State::Done }
     }
+}
+
+/// The status of an 0xFE packet, in either layout: MySQL ends a result set whose error a routine's handler
+/// catches by the packet of old, whatever was agreed.
+fn status_at_end(packet: PacketHead<'_>) -> Result<StatusFlags, WireError> {
+    if packet.first() != Some(response::EOF) {
+        return Err(WireError::Malformed("end of column definitions"));
+    }
+    if packet.length < response::NEW_EOF_BYTES_MIN {
+        return Ok(response::parse_eof(packet.head)?.1);
+    }
+    Ok(OkPacket::parse(packet.head)?.status)
 }
 
 fn definitions(count: u64, then: u64) -> State {

@@ -139,7 +139,7 @@ proptest! {
     #[test]
     fn any_packets_never_panic(
         packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..32), 0..20),
-        capabilities in any::<u32>(),
+        capabilities in any::<u64>(),
     ) {
         for shape in [AnswerShape::Results, AnswerShape::Prepare, AnswerShape::Rows,
                       AnswerShape::Fields, AnswerShape::Single] {

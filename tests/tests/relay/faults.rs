@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::shop;
 
-const CAPABILITIES: u32 = capability::DEPRECATE_EOF;
+const CAPABILITIES: u64 = capability::DEPRECATE_EOF;
 /// Something is expected to happen soon, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 /// Nothing more comes from a server that has been silent for so long.

@@ -123,6 +123,27 @@ pub fn suite(steps: &Steps, kind: Kind) -> Result<()> {
     }
 }
 
+/// Installs Debian's packages, where that is possible.
+pub fn install_packages(steps: &Steps, packages: &[&str]) -> Result<()> {
+    if !debian::can_install() {
+        anyhow::bail!("not a Debian machine with root rights, so nothing is installed");
+    }
+    debian::install(steps, packages)
+}
+
+/// A compiler for C++, which libFuzzer is written in.
+pub fn compiler(steps: &Steps) -> Result<()> {
+    if ["c++", "g++", "clang++"].iter().any(|program| answers(program, "--version")) {
+        return Ok(());
+    }
+    if !debian::can_install() {
+        anyhow::bail!(
+            "no C++ compiler is here (libFuzzer needs one), and nothing can be installed"
+        );
+    }
+    debian::install(steps, &["g++"])
+}
+
 /// Whether a program answers at all.
 fn answers(program: &str, argument: &str) -> bool {
     Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())

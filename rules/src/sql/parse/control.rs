@@ -112,14 +112,20 @@ fn one_setting(
         cursor.kind(cursor.at),
         Some(TokenKind::Word | TokenKind::Identifier | TokenKind::Variable)
     );
-    let name = cursor.text(cursor.at).replace(['`', '\'', '"'], "").to_ascii_lowercase();
+    let plain = |text: &str| text.replace(['`', '\'', '"'], "").to_ascii_lowercase();
+    let mut name = plain(cursor.text(cursor.at));
     cursor.at += 1;
+    // White space or a comment around the dot makes tokens of it.
+    if name.starts_with("@@") && cursor.eat_punctuation(".") {
+        name = format!("{name}.{}", plain(cursor.text(cursor.at)));
+        cursor.at += 1;
+    }
     let assigns = cursor.eat_punctuation("=") || cursor.eat_punctuation(":=");
     if name.starts_with('@') && !name.starts_with("@@") {
         return None;
     }
     if !is_name || !assigns {
-        // `@@session . sql_mode`, MariaDB's PASSWORD and ROLE, and what else there may be.
+        // MariaDB's PASSWORD and ROLE, and what else there may be.
         return Some(Setting::Unknown);
     }
     if global || name.starts_with("@@global.") || name.starts_with("@@persist") {
