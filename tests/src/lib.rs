@@ -4,5 +4,6 @@
 pub mod harness;
 pub mod recorder;
 pub mod scene;
+pub mod shop;
 pub mod stage;
 pub mod workload;

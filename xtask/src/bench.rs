@@ -19,6 +19,12 @@ pub enum Benchmark {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// What idle clients and a slow reader of a large result cost in memory
+    Memory {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// What reading a statement's text and finding its plan takes, without any connection
     Digest {
         /// Passed to the measuring program
@@ -44,6 +50,7 @@ pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<Ex
             setup::peers(steps);
             ("bench_relay", rest)
         }
+        Benchmark::Memory { rest } => ("bench_memory", rest),
         Benchmark::Digest { rest } => ("bench_digest", rest),
         Benchmark::Write { rest } => ("bench_write", rest),
     };

@@ -2,8 +2,10 @@
 //! Never here: what a chore does (one file each).
 
 mod bench;
+mod conformance;
 mod counts;
 mod demo;
+mod drivers;
 mod fuzz;
 mod lint;
 mod setup;
@@ -31,9 +33,13 @@ enum Chore {
     Test(test::Arguments),
     /// Set up MySQL and run the demo against it
     Demo(demo::Arguments),
+    /// Set up drivers of many languages and compare what they see directly and through Segue
+    Drivers(drivers::Arguments),
     /// Measure
     #[command(subcommand)]
     Bench(bench::Benchmark),
+    /// Run MySQL's and MariaDB's regression suites direct and through Segue, and compare
+    Conformance(conformance::Arguments),
     /// Look for inputs that crash, hang or eat memory, in whatever reads bytes or texts
     Fuzz(fuzz::Arguments),
     /// Only the house rules
@@ -58,7 +64,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.chore {
         Chore::Test(arguments) => test::run(&steps, &repository, &arguments),
         Chore::Demo(arguments) => demo::run(&steps, &repository, &arguments),
+        Chore::Drivers(arguments) => drivers::run(&steps, &repository, &arguments),
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
+        Chore::Conformance(arguments) => conformance::run(&steps, &repository, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),
         Chore::Lint => lint::lint(&steps, &repository),

@@ -10,6 +10,7 @@
 //!   locks keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
+mod bulk;
 pub mod command;
 pub mod failure;
 pub mod ledger;
@@ -143,6 +144,15 @@ impl Connection {
     /// No transaction is open and nothing waits to be owed.
     pub fn is_idle(&self) -> bool {
         !self.state.in_transaction() && self.writes.is_empty() && self.unsettled.is_empty()
+    }
+
+    /// COM_SET_OPTION was carried out: it switches whether a command may hold several statements.
+    pub fn set_option(&mut self, payload: &[u8]) {
+        match payload.get(1..3) {
+            Some([0, 0]) => self.capabilities |= MULTI_STATEMENTS,
+            Some([1, 0]) => self.capabilities &= !MULTI_STATEMENTS,
+            _ => {}
+        }
     }
 
     /// The server has rolled back and forgotten the session (COM_RESET_CONNECTION, COM_CHANGE_USER).

@@ -9,6 +9,7 @@ use segue_rules::plan::{SlotValue, SqlMode};
 use segue_rules::sql::{Digested, Reading, digest};
 
 use crate::telemetry::DigestCounter;
+use crate::wire::bulk::BulkExecute;
 use crate::wire::capability::Capabilities;
 use crate::wire::execute::{
     Execute, Parameter, ParameterType, long_data, sends_types, statement_id,
@@ -190,6 +191,38 @@ impl PreparedStatements {
         let values = values.collect();
         prepared.types = Some(execute.types);
         Some(values)
+    }
+
+    /// A bulk execution of which nothing is captured: its types are not known later.
+    pub fn bulk_unseen(&mut self, payload: &[u8]) {
+        if let Some(id) = self.id(payload)
+            && let Some(prepared) = self.statements.get_mut(&id)
+        {
+            prepared.long.clear();
+            prepared.types = None;
+        }
+    }
+
+    /// Takes a bulk execution: the values of each row. `None` where the packet is not understood.
+    pub fn bulk(
+        &mut self,
+        payload: &[u8],
+        whole: bool,
+        charset: &str,
+    ) -> Option<Vec<Vec<SlotValue>>> {
+        let id = self.id(payload)?;
+        let prepared = self.statements.get_mut(&id)?;
+        prepared.long.clear();
+        let known = prepared.types.take();
+        if !whole {
+            return None;
+        }
+        let bulk = BulkExecute::parse(payload, prepared.parameters, known.as_deref()).ok()?;
+        prepared.types = Some(bulk.types);
+        let value = |parameter: Option<Parameter>| {
+            parameter.map_or(SlotValue::Opaque, |parameter| slot_value(parameter, charset))
+        };
+        Some(bulk.rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect())
     }
 }
 

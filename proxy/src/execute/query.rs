@@ -1,6 +1,8 @@
 //! COM_QUERY and COM_STMT_EXECUTE under a scope that captures: text to routes, one statement or several.
 //! Never here: what happens for one plan (see `statement`).
 
+use std::sync::Arc;
+
 use segue_rules::plan::{SlotValue, SqlMode, reading};
 use segue_rules::route::Route;
 use segue_rules::sql::{Digested, digest, slot_values};
@@ -26,6 +28,23 @@ pub(super) struct Facts {
     pub sql_mode: SqlMode,
     pub charset: String,
     schema: Option<String>,
+}
+
+/// A text as it was read: its statements, and a route for each.
+type RoutedText = (Facts, Vec<Digested>, Vec<Route>);
+/// A prepared statement as it is carried out.
+pub(super) struct RoutedPrepared {
+    pub text: Arc<[u8]>,
+    pub charset: String,
+    /// Exactly one.
+    statements: Arc<[Digested]>,
+    pub route: Route,
+}
+
+impl RoutedPrepared {
+    pub fn digested(&self) -> &Digested {
+        &self.statements[0]
+    }
 }
 
 impl Connection {
@@ -64,32 +83,28 @@ impl Connection {
             }
             several if !self.takes_several() => {
                 // The server refuses all of them: it is not for Segue to run what it would not.
-                let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(several) };
+                let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(scope, several) };
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
                     .await?;
                 self.state.unread();
                 Ok(())
             }
             several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
-                let sweep = sweep_of_all(several);
+                let sweep = sweep_of_all(scope, several);
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
                     .await?;
                 self.state.unread();
                 Ok(())
             }
-            several => {
+            _ => {
                 let reply = Reply { split: true, ..Reply::whole(&command.frames) };
-                self.split(scope, (head, text), &statements, several, &facts, reply).await
+                self.split(scope, (head, text), (facts, statements, routes), reply).await
             }
         }
     }
 
     /// Reads and routes a text; asks the server for its settings where a wrong guess could matter.
-    async fn route_text(
-        &mut self,
-        scope: &Scope,
-        text: &[u8],
-    ) -> Result<(Facts, Vec<Digested>, Vec<Route>), SessionError> {
+    async fn route_text(&mut self, scope: &Scope, text: &[u8]) -> Result<RoutedText, SessionError> {
         loop {
             let known = self.state.settings.is_some();
             let facts = self.facts();
@@ -105,7 +120,7 @@ impl Connection {
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
-            if known || guess_is_enough {
+            if known || guess_is_enough || self.only_asks_about_last(scope, text) {
                 return Ok((facts, statements, routes));
             }
             self.learn_settings(scope).await?;
@@ -133,30 +148,47 @@ impl Connection {
     async fn split(
         &mut self,
         scope: &Scope,
-        (head, text): (&[u8], &[u8]),
-        statements: &[Digested],
-        routes: &[Route],
-        facts: &Facts,
+        (head, mut text): (&[u8], &[u8]),
+        mut read: RoutedText,
         mut reply: Reply,
     ) -> Result<(), SessionError> {
-        for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
-            reply.more = i + 1 < statements.len();
-            let mut payload = head.to_vec();
-            payload.extend_from_slice(&text[digested.range.clone()]);
+        let mut at = 0;
+        loop {
+            let (facts, statements, routes) = &read;
+            let (Some(digested), Some(route)) = (statements.get(at), routes.get(at)) else {
+                return Ok(());
+            };
+            let next = statements.get(at + 1).map(|next| next.range.start);
+            reply.more = next.is_some();
+            let own_text = &text[digested.range.clone()];
+            let payload = [head, own_text].concat();
             let mut frames = Vec::with_capacity(payload.len() + 8);
             put_packet(&mut frames, 0, &payload);
-            let own_text = &text[digested.range.clone()];
+            at += 1;
             if self.answer_question(own_text, &frames, &mut reply).await?.is_some() {
                 continue;
+            }
+            if digested.uncertain {
+                let tables = scope.tables.iter().cloned().collect();
+                let (reason, parse_error_is_harmless) = (UNREADABLE, false);
+                let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless };
+                self.opaque(scope, sweep, &frames, &mut reply).await?;
+                self.state.unread();
+                return Ok(());
             }
             let values = values(route, digested, text, &[], &facts.charset);
             let unit = Unit { frames: &frames, values: &values, digested };
             let seen = self.statement(scope, route, unit, &mut reply).await?;
             if seen.error.is_some() {
-                break;
+                return Ok(());
+            }
+            if let (Route::Session(_), Some(next)) = (route, next) {
+                // What follows is to be read as the session is now.
+                text = &text[next..];
+                read = self.route_text(scope, text).await?;
+                at = 0;
             }
         }
-        Ok(())
     }
 
     /// Carries out a COM_STMT_EXECUTE.
@@ -167,12 +199,31 @@ impl Connection {
         let charset = self.facts().charset;
         let capabilities = self.capabilities;
         let parameters = self.prepared.execute(&payload, whole, capabilities, &charset);
-        let Some(prepared) = self.prepared.get(&payload).filter(|_| whole) else {
-            return self.relay_unknown(scope, command, UNKNOWN_STATEMENT).await;
+        let routed = match self.route_prepared(scope, &payload, whole).await? {
+            Ok(routed) => routed,
+            Err(reason) => return self.relay_unknown(scope, command, reason).await,
+        };
+        let RoutedPrepared { text, charset, route, .. } = &routed;
+        let digested = routed.digested();
+        // Parameters that were not understood are unknown values.
+        let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
+        let unit = Unit { frames: &command.frames, values: &values, digested };
+        self.statement(scope, route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+    }
+
+    /// The route of the prepared statement that a command names, or why there is none.
+    pub(super) async fn route_prepared(
+        &mut self,
+        scope: &Scope,
+        payload: &[u8],
+        whole: bool,
+    ) -> Result<Result<RoutedPrepared, &'static str>, SessionError> {
+        let Some(prepared) = self.prepared.get(payload).filter(|_| whole) else {
+            return Ok(Err(UNKNOWN_STATEMENT));
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
-        if known.is_none() {
+        if known.is_none() && !self.only_asks_about_last(scope, &text) {
             // Prepared before anything was captured: the session's settings now are the best there is, and
             // names may well be those of the mapped schema.
             self.learn_settings(scope).await?;
@@ -184,28 +235,28 @@ impl Connection {
             facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
         }
         let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
-        let statements = self.prepared.statements(&payload, &text, reading);
+        let statements = self.prepared.statements(payload, &text, reading);
         let [digested] = &*statements else {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+            return Ok(Err(UNREADABLE));
         };
         if digested.uncertain {
-            return self.relay_unknown(scope, command, UNREADABLE).await;
+            return Ok(Err(UNREADABLE));
         }
         let route =
             self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
-        // Parameters that were not understood are unknown values.
-        let values =
-            values(&route, digested, &text, &parameters.unwrap_or_default(), &facts.charset);
-        let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, &route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+        Ok(Ok(RoutedPrepared { text, charset: facts.charset, statements, route }))
     }
 
     /// Settings that a statement prepared now will be read under.
     pub async fn settings_for_prepare(
         &mut self,
         scope: Option<&Scope>,
+        command: &Command,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if let Some(scope) = scope {
+        if let Some(scope) = scope
+            && !(command.rest.is_none()
+                && self.only_asks_about_last(scope, &command.payload()[1..]))
+        {
             self.learn_settings(scope).await?;
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))
@@ -252,8 +303,13 @@ fn loads(statement: &Digested) -> bool {
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-fn sweep_of_all(routes: &[Route]) -> Sweep {
+pub(super) fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
+    // Routes after a change of the session were found without it.
+    let changes = routes.iter().any(|route| matches!(route, Route::Session(_)));
     let mut tables: Vec<TableName> = Vec::new();
+    if changes {
+        tables.extend(scope.tables.iter().cloned());
+    }
     for route in routes {
         match route {
             Route::Sweep { tables: named, .. } => tables.extend(named.iter().cloned()),

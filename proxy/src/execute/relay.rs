@@ -71,11 +71,30 @@ impl Legs<'_> {
         }
     }
 
-    /// The file of a LOAD DATA LOCAL: packets of the client up to an empty one.
+    /// The file of a LOAD DATA LOCAL: packets of the client up to an empty one, or until the server speaks
+    /// or goes: then it wants no more of it.
     async fn client_file(&mut self) -> Result<(), SessionError> {
         let mut walker = FrameWalker::default();
-        while self.rest_of_packet(&mut walker).await? > 0 {}
-        Ok(())
+        loop {
+            if self.client.buffered().is_empty() {
+                tokio::select! {
+                    biased;
+                    read = self.server.fill() => match read {
+                        Ok(0) => return Err(SessionError::Server(WireError::Closed)),
+                        Ok(_) => return Ok(()),
+                        Err(error) => return Err(server_io(error)),
+                    },
+                    read = self.client.fill() => match read {
+                        Ok(0) => return Err(SessionError::Client(WireError::Closed)),
+                        Ok(_) => {}
+                        Err(error) => return Err(client_io(error)),
+                    },
+                }
+            }
+            if self.rest_of_packet(&mut walker).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 }
 

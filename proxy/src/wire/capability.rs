@@ -4,7 +4,11 @@
 //! See dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html and
 //! mariadb.com/kb/en/connection/#capabilities.
 
-pub type Capabilities = u32;
+/// MySQL's 32 flags; above them MariaDB's extended capabilities.
+pub type Capabilities = u64;
+
+/// Where MariaDB's extended capabilities begin.
+pub const EXTENDED_SHIFT: u32 = 32;
 
 /// "CLIENT_MYSQL" for MariaDB: where a server leaves it out, extended capabilities follow.
 pub const LONG_PASSWORD: Capabilities = 1;
@@ -31,7 +35,17 @@ pub const CAPABILITY_EXTENSION: Capabilities = 1 << 29;
 /// Capabilities that would change the framing into something that the relay does not read.
 pub const NOT_UNDERSTOOD: Capabilities = COMPRESS | ZSTD_COMPRESSION | CAPABILITY_EXTENSION;
 
-/// MariaDB's extended capabilities that leave the framing as it is: only extended metadata, which
-/// adds a field inside of column definitions. Progress reports, COM_MULTI, bulk operations, cached
-/// metadata and unit results change which packets make up an answer.
-pub const MARIADB_EXTENDED_UNDERSTOOD: u32 = 1 << 3;
+/// COM_STMT_BULK_EXECUTE: one execution with the parameters of many rows.
+pub const MARIADB_STMT_BULK_OPERATIONS: Capabilities = 1 << 34;
+/// A further field in column definitions.
+pub const MARIADB_EXTENDED_METADATA: Capabilities = 1 << 35;
+/// A result set leaves out the column definitions that the client has.
+pub const MARIADB_CACHE_METADATA: Capabilities = 1 << 36;
+
+/// MariaDB's extended capabilities that the relay reads. Progress reports, COM_MULTI and results for
+/// each row of a bulk execution are narrowed away.
+pub const MARIADB_EXTENDED_UNDERSTOOD: Capabilities =
+    MARIADB_STMT_BULK_OPERATIONS | MARIADB_EXTENDED_METADATA | MARIADB_CACHE_METADATA;
+
+/// All bits above MySQL's.
+pub const MARIADB_EXTENDED: Capabilities = !0 << EXTENDED_SHIFT;

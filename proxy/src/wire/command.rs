@@ -27,6 +27,8 @@ pub const BINLOG_DUMP_GTID: u8 = 0x1e;
 pub const RESET_CONNECTION: u8 = 0x1f;
 pub const CLONE: u8 = 0x20;
 pub const SUBSCRIBE_GROUP_REPLICATION: u8 = 0x21;
+/// MariaDB's.
+pub const STMT_BULK_EXECUTE: u8 = 0xfa;
 
 /// Which packets answer a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub enum AnswerShape {
     Fields,
     /// An authentication exchange.
     Authentication,
-    /// The command phase ends: bytes flow in both directions from now on.
+    /// The command phase ends, unless an error is the answer: bytes flow in both directions from now on.
     Duplex,
 }
 
@@ -53,7 +55,7 @@ pub enum AnswerShape {
 pub fn answer_shape(code: u8) -> AnswerShape {
     match code {
         QUIT | STMT_CLOSE | STMT_SEND_LONG_DATA => AnswerShape::None,
-        QUERY | STMT_EXECUTE | PROCESS_INFO => AnswerShape::Results,
+        QUERY | STMT_EXECUTE | STMT_BULK_EXECUTE | PROCESS_INFO => AnswerShape::Results,
         STMT_PREPARE => AnswerShape::Prepare,
         STMT_FETCH => AnswerShape::Rows,
         FIELD_LIST => AnswerShape::Fields,

@@ -148,7 +148,7 @@ pub(super) fn skip_attributes(cursor: &mut Cursor<'_>, count: usize) -> Result<(
     Ok(())
 }
 
-fn value(cursor: &mut Cursor<'_>, kind: ParameterType) -> Result<Parameter, WireError> {
+pub(super) fn value(cursor: &mut Cursor<'_>, kind: ParameterType) -> Result<Parameter, WireError> {
     let unsigned = kind & UNSIGNED != 0;
     let integer = |signed: i64, bits: u64| {
         if unsigned { Parameter::UInt(bits) } else { Parameter::Int(signed) }
@@ -298,7 +298,7 @@ mod tests {
         fn any_bytes_are_an_execution_or_an_error(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             count in any::<u16>(),
-            capabilities in any::<u32>(),
+            capabilities in any::<u64>(),
         ) {
             let _ = Execute::parse(&bytes, count, capabilities, None, |_| false);
             let _ = Execute::parse(&execution(8, &bytes), count % 9, capabilities, Some(&[1; 9]), |_| false);

@@ -14,9 +14,8 @@ pub struct Greeting {
     pub server_version: String,
     /// The low 32 bits of the connection's id.
     pub connection: u32,
+    /// With MariaDB's extended ones.
     pub capabilities: Capabilities,
-    /// MariaDB's extended capabilities, 0 for others.
-    pub extended: u32,
     pub status: u16,
     /// The challenge of the default authentication plugin, without its closing NUL.
     pub scramble: Vec<u8>,
@@ -39,7 +38,7 @@ impl Greeting {
         cursor.u8()?; // collation
         let status = cursor.u16()?;
         let high = cursor.u16()?;
-        let capabilities = u32::from(low) | u32::from(high) << 16;
+        let mut capabilities = Capabilities::from(low) | Capabilities::from(high) << 16;
         let length = usize::from(cursor.u8()?);
         cursor.bytes(6)?; // reserved
         let at = payload.len() - cursor.rest().len();
@@ -47,11 +46,13 @@ impl Greeting {
         let second = length.saturating_sub(8).max(13).min(cursor.rest().len());
         scramble.extend_from_slice(cursor.bytes(second)?.strip_suffix(&[0]).unwrap_or_default());
         let is_mariadb = capabilities & capability::LONG_PASSWORD == 0;
+        if is_mariadb {
+            capabilities |= Capabilities::from(last) << capability::EXTENDED_SHIFT;
+        }
         Ok(Greeting {
             server_version,
             connection,
             capabilities,
-            extended: if is_mariadb { last } else { 0 },
             status,
             scramble,
             low_at,
@@ -60,13 +61,13 @@ impl Greeting {
     }
 
     /// Writes other capabilities over those of the same greeting's payload; all else stays the server's.
-    pub fn narrow(&self, payload: &mut [u8], capabilities: Capabilities, extended: u32) {
-        let [a, b, c, d] = capabilities.to_le_bytes();
+    pub fn narrow(&self, payload: &mut [u8], capabilities: Capabilities) {
+        let [a, b, c, d, extended @ ..] = capabilities.to_le_bytes();
         payload[self.low_at..self.low_at + 2].copy_from_slice(&[a, b]);
         // Collation and status stand between the halves.
         payload[self.low_at + 5..self.low_at + 7].copy_from_slice(&[c, d]);
         if let Some(at) = self.extended_at {
-            payload[at..at + 4].copy_from_slice(&extended.to_le_bytes());
+            payload[at..at + 4].copy_from_slice(&extended);
         }
     }
 }
@@ -99,25 +100,26 @@ pub(crate) mod tests {
         let mut payload = greeting(0x81bf_f7fe, 0x1d);
         let original = payload.clone();
         let parsed = Greeting::parse(&payload).unwrap();
-        assert_eq!((parsed.capabilities, parsed.extended), (0x81bf_f7fe, 0x1d));
+        assert_eq!(parsed.capabilities, 0x1d_81bf_f7fe);
         assert_eq!(parsed.scramble, b"abcdefghijklmnopqrst");
-        parsed.narrow(&mut payload, 0x81bf_f7de, 0x8);
+        parsed.narrow(&mut payload, 0x8_81bf_f7de);
         let changed = (0..payload.len()).filter(|&i| payload[i] != original[i]).count();
         assert_eq!(changed, 2);
         let again = Greeting::parse(&payload).unwrap();
-        assert_eq!((again.capabilities, again.extended), (0x81bf_f7de, 8));
+        assert_eq!(again.capabilities, 0x8_81bf_f7de);
     }
 
     #[test]
     fn mysql_has_no_extended_capabilities() {
-        assert_eq!(Greeting::parse(&greeting(0xffff_ffff, 0x1d)).unwrap().extended, 0);
+        let parsed = Greeting::parse(&greeting(0xffff_ffff, 0x1d)).unwrap();
+        assert_eq!(parsed.capabilities, 0xffff_ffff);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_greeting_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             if let Some(first) = bytes.first_mut() { *first = 10; }
-            if let Ok(g) = Greeting::parse(&bytes) { g.narrow(&mut bytes, 0, 0); }
+            if let Ok(g) = Greeting::parse(&bytes) { g.narrow(&mut bytes, 0); }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! MySQL's client/server protocol: bytes to packets and back, and which packets make up an answer.
 //! Never here: policy, statements' meaning, or which connection a packet belongs to.
 
+pub mod bulk;
 pub mod capability;
 pub mod channel;
 pub mod command;
@@ -9,6 +10,7 @@ pub mod execute;
 pub mod frame;
 pub mod greeting;
 pub mod login;
+pub mod proxy_header;
 pub mod query;
 pub mod response;
 pub mod rows;

@@ -158,9 +158,9 @@ impl Scanner {
             _ => {
                 let mut cursor = Cursor::new(packet.head, "column count");
                 let columns = cursor.length()?;
-                let follows = !self.has(capability::OPTIONAL_RESULTSET_METADATA)
-                    || cursor.is_empty()
-                    || cursor.u8()? != 0;
+                let flagged =
+                    capability::OPTIONAL_RESULTSET_METADATA | capability::MARIADB_CACHE_METADATA;
+                let follows = !self.has(flagged) || cursor.is_empty() || cursor.u8()? != 0;
                 Ok(Some(if follows && columns > 0 {
                     State::Columns { left: columns }
                 } else {
@@ -269,7 +269,8 @@ impl Scanner {
     }
 }
 
-/// The status of an 0xFE packet, in either layout.
+/// The status of an 0xFE packet, in either layout: MySQL ends a result set whose error a routine's handler
+/// catches by the packet of old, whatever was agreed.
 fn status_at_end(packet: PacketHead<'_>) -> Result<StatusFlags, WireError> {
     if packet.first() != Some(response::EOF) {
         return Err(WireError::Malformed("end of column definitions"));

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 
-use super::capability::{DEPRECATE_EOF, OPTIONAL_METADATA};
+use super::capability::{CACHE_METADATA, DEPRECATE_EOF, OPTIONAL_METADATA};
 
 /// What kind of answer a command has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ enum After {
 /// Follows one answer.
 pub struct Answer {
     state: State,
-    capabilities: u32,
+    capabilities: u64,
     /// The rows are OUT parameters: an OK packet follows, which MySQL 9.7 does not announce to clients
     /// that get EOF packets.
     out_parameters: bool,
@@ -63,7 +63,7 @@ const CURSOR_EXISTS: u16 = 64;
 const OUT_PARAMETERS: u16 = 4096;
 
 impl Answer {
-    pub fn new(shape: Shape, capabilities: u32) -> Self {
+    pub fn new(shape: Shape, capabilities: u64) -> Self {
         let state = match shape {
             Shape::Results => State::First,
             Shape::Prepare => State::Prepare,
@@ -103,7 +103,8 @@ impl Answer {
             (State::First, 0) => self.after_result(status_of_ok(payload)?.1),
             (State::First, _) => {
                 let (columns, rest) = length(payload)?;
-                let metadata = self.capabilities & OPTIONAL_METADATA == 0 || rest != [0];
+                let flagged = OPTIONAL_METADATA | CACHE_METADATA;
+                let metadata = self.capabilities & flagged == 0 || rest != [0];
                 match (metadata, modern) {
                     (true, _) => State::Skip(columns, After::Columns),
                     (false, true) => State::Rows,

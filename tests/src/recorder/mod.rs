@@ -22,26 +22,32 @@ const PLAN_FLAGS: u8 = 0x30;
 
 /// Capability flags that this client knows what to do with.
 pub mod capability {
-    pub const FOUND_ROWS: u32 = 1 << 1;
-    pub const CONNECT_WITH_DB: u32 = 1 << 3;
-    pub const SESSION_TRACK: u32 = 1 << 23;
-    pub const DEPRECATE_EOF: u32 = 1 << 24;
-    pub const OPTIONAL_METADATA: u32 = 1 << 25;
-    pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
+    pub const FOUND_ROWS: u64 = 1 << 1;
+    pub const CONNECT_WITH_DB: u64 = 1 << 3;
+    pub const SESSION_TRACK: u64 = 1 << 23;
+    pub const DEPRECATE_EOF: u64 = 1 << 24;
+    pub const OPTIONAL_METADATA: u64 = 1 << 25;
+    pub const QUERY_ATTRIBUTES: u64 = 1 << 27;
+    /// MariaDB's extended capabilities stand above the 32 of MySQL.
+    pub const BULK: u64 = 1 << 34;
+    pub const CACHE_METADATA: u64 = 1 << 36;
+    pub(super) const LONG_PASSWORD: u64 = 1;
     /// LONG_PASSWORD, LONG_FLAG, LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION,
     /// MULTI_STATEMENTS, MULTI_RESULTS, PS_MULTI_RESULTS, PLUGIN_AUTH.
-    pub const ALWAYS: u32 =
+    pub const ALWAYS: u64 =
         1 | 1 << 2 | 1 << 7 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19;
 }
 
 /// A client that is logged in.
 pub struct Recorder {
     stream: TcpStream,
-    capabilities: u32,
+    capabilities: u64,
     /// Id of the statement prepared last.
     statement: u32,
     /// Connection id, as the greeting told it.
     pub connection_id: u32,
+    /// The greeting's payload.
+    pub greeting: Vec<u8>,
 }
 
 /// One packet with its frames as they came.
@@ -52,31 +58,58 @@ struct Packet {
 
 impl Recorder {
     /// Logs in with an account that has no password. `wanted` is narrowed by what the server offers.
-    pub async fn connect(address: &str, user: &str, database: &str, wanted: u32) -> Result<Self> {
+    pub async fn connect(address: &str, user: &str, database: &str, wanted: u64) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("connect")?;
+        Recorder::log_in(stream, user, database, wanted).await
+    }
+
+    /// The same on a connection that is there already. An empty database is none.
+    pub async fn log_in(
+        stream: TcpStream,
+        user: &str,
+        database: &str,
+        wanted: u64,
+    ) -> Result<Self> {
         stream.set_nodelay(true)?;
-        let mut recorder = Recorder { stream, capabilities: 0, statement: 0, connection_id: 0 };
+        let mut recorder =
+            Recorder { stream, capabilities: 0, statement: 0, connection_id: 0, greeting: vec![] };
         let greeting = recorder.packet().await?.payload;
         ensure!(greeting.first() == Some(&10), "greeting: {}", String::from_utf8_lossy(&greeting));
         let after_version =
             greeting.iter().position(|&b| b == 0).context("greeting without version")? + 1;
         let (id, rest) = greeting[after_version..].split_first_chunk::<4>().context("greeting")?;
         recorder.connection_id = u32::from_le_bytes(*id);
-        let offered = u32::from(rest[9])
-            | u32::from(rest[10]) << 8
-            | u32::from(rest[14]) << 16
-            | u32::from(rest[15]) << 24;
-        // MariaDB leaves LONG_PASSWORD out; it is no offer.
-        let wanted = wanted | capability::ALWAYS | capability::CONNECT_WITH_DB;
-        recorder.capabilities = wanted & (offered | 1);
-        let mut response = recorder.capabilities.to_le_bytes().to_vec();
-        response.extend_from_slice(&[0, 0, 0, 4, 45]);
-        response.extend_from_slice(&[0; 23]);
-        for text in [user, "", database, "mysql_native_password"] {
-            // An empty password is an empty answer, whatever its framing.
+        let mut offered = u64::from(rest[9])
+            | u64::from(rest[10]) << 8
+            | u64::from(rest[14]) << 16
+            | u64::from(rest[15]) << 24;
+        let mut wanted = wanted | capability::ALWAYS | capability::CONNECT_WITH_DB;
+        if database.is_empty() {
+            wanted &= !capability::CONNECT_WITH_DB;
+        }
+        if offered & capability::LONG_PASSWORD == 0 {
+            // MariaDB, which offers more in a further place.
+            offered |=
+                u64::from(u32::from_le_bytes([rest[23], rest[24], rest[25], rest[26]])) << 32;
+        }
+        if wanted >> 32 != 0 {
+            wanted &= !capability::LONG_PASSWORD;
+        }
+        // MariaDB leaves LONG_PASSWORD out of its offer, and takes it.
+        recorder.capabilities = wanted & (offered | capability::LONG_PASSWORD);
+        let [a, b, c, d, extended @ ..] = recorder.capabilities.to_le_bytes();
+        let mut response = vec![a, b, c, d, 0, 0, 0, 4, 45];
+        response.extend_from_slice(&[0; 19]);
+        response.extend_from_slice(&extended);
+        // An empty password is an empty answer, whatever its framing.
+        let named = [user, "", database, "mysql_native_password"];
+        let unnamed = [user, "", "mysql_native_password"];
+        let texts = if database.is_empty() { &unnamed[..] } else { &named };
+        for text in texts {
             response.extend_from_slice(text.as_bytes());
             response.push(0);
         }
+        recorder.greeting = greeting;
         recorder.send_packet(1, &response).await?;
         recorder.finish_login().await?;
         Ok(recorder)

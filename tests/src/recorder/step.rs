@@ -18,6 +18,8 @@ pub enum Step {
         cursor: u8,
         parameters: Vec<Parameter>,
     },
+    /// MariaDB's execution with the parameters of many rows; the first row's types are those of all.
+    Bulk(Vec<Vec<Parameter>>),
     /// So many rows of the cursor.
     Fetch(u32),
     /// A piece of a parameter.
@@ -48,6 +50,8 @@ pub enum Parameter {
     DateTime(u16, [u8; 5], u32),
     /// Sent before as long data.
     Long,
+    /// Any other type: its code, and its value in the binary protocol's form.
+    Typed(u8, Vec<u8>),
 }
 
 impl Step {
@@ -57,7 +61,9 @@ impl Step {
 
     pub(super) fn shape(&self) -> Shape {
         match self {
-            Step::Query(_) | Step::File { .. } | Step::Execute { .. } => Shape::Results,
+            Step::Query(_) | Step::File { .. } | Step::Execute { .. } | Step::Bulk(_) => {
+                Shape::Results
+            }
             Step::Prepare(_) => Shape::Prepare,
             Step::Fetch(_) => Shape::Rows,
             Step::FieldList(_) => Shape::Fields,
@@ -75,7 +81,12 @@ impl Step {
             Step::Prepare(sql) => [&[0x16], sql.as_bytes()].concat(),
             Step::Execute { cursor, parameters } => {
                 let mut payload = [&[0x17], &id[..], &[*cursor], &[1, 0, 0, 0]].concat();
-                put_parameters(&mut payload, parameters);
+                put_parameters(&mut payload, parameters, attributes);
+                payload
+            }
+            Step::Bulk(rows) => {
+                let mut payload = [&[0xfa], &id[..], &[128, 0]].concat();
+                put_rows(&mut payload, rows);
                 payload
             }
             Step::Fetch(rows) => [&[0x1c], &id[..], &rows.to_le_bytes()].concat(),
@@ -100,53 +111,81 @@ fn query(sql: &[u8], attributes: bool) -> Vec<u8> {
     [head, sql].concat()
 }
 
-fn put_parameters(payload: &mut Vec<u8>, parameters: &[Parameter]) {
+/// `named`: attributes may follow, so their number is told and each has a name.
+fn put_parameters(payload: &mut Vec<u8>, parameters: &[Parameter], named: bool) {
     if parameters.is_empty() {
         return;
+    }
+    if named {
+        payload.push(parameters.len() as u8);
     }
     let mut nulls = vec![0_u8; parameters.len().div_ceil(8)];
     let (mut types, mut values) = (Vec::new(), Vec::new());
     for (i, parameter) in parameters.iter().enumerate() {
-        let (kind, unsigned): (u8, u8) = match parameter {
-            Parameter::Null => {
-                nulls[i / 8] |= 1 << (i % 8);
-                (6, 0)
-            }
-            Parameter::Int(value) => {
-                values.extend_from_slice(&value.to_le_bytes());
-                (8, 0)
-            }
-            Parameter::Unsigned(value) => {
-                values.extend_from_slice(&value.to_le_bytes());
-                (8, 0x80)
-            }
-            Parameter::Double(value) => {
-                values.extend_from_slice(&value.to_le_bytes());
-                (5, 0)
-            }
-            Parameter::Text(text) => {
-                put_bytes(&mut values, text.as_bytes());
-                (253, 0)
-            }
-            Parameter::Blob(bytes) => {
-                put_bytes(&mut values, bytes);
-                (252, 0)
-            }
-            Parameter::DateTime(year, rest, micros) => {
-                values.push(11);
-                values.extend_from_slice(&year.to_le_bytes());
-                values.extend_from_slice(rest);
-                values.extend_from_slice(&micros.to_le_bytes());
-                (12, 0)
-            }
-            Parameter::Long => (252, 0),
-        };
+        if matches!(parameter, Parameter::Null) {
+            nulls[i / 8] |= 1 << (i % 8);
+        }
+        let (kind, unsigned) = put_value(&mut values, parameter);
         types.extend_from_slice(&[kind, unsigned]);
+        if named {
+            types.push(0);
+        }
     }
     payload.extend_from_slice(&nulls);
     payload.push(1);
     payload.extend_from_slice(&types);
     payload.extend_from_slice(&values);
+}
+
+/// Appends a value; gives its type and whether it is unsigned.
+fn put_value(values: &mut Vec<u8>, parameter: &Parameter) -> (u8, u8) {
+    match parameter {
+        Parameter::Null => (6, 0),
+        Parameter::Int(value) => {
+            values.extend_from_slice(&value.to_le_bytes());
+            (8, 0)
+        }
+        Parameter::Unsigned(value) => {
+            values.extend_from_slice(&value.to_le_bytes());
+            (8, 0x80)
+        }
+        Parameter::Double(value) => {
+            values.extend_from_slice(&value.to_le_bytes());
+            (5, 0)
+        }
+        Parameter::Text(text) => {
+            put_bytes(values, text.as_bytes());
+            (253, 0)
+        }
+        Parameter::Blob(bytes) => {
+            put_bytes(values, bytes);
+            (252, 0)
+        }
+        Parameter::DateTime(year, rest, micros) => {
+            values.push(11);
+            values.extend_from_slice(&year.to_le_bytes());
+            values.extend_from_slice(rest);
+            values.extend_from_slice(&micros.to_le_bytes());
+            (12, 0)
+        }
+        Parameter::Long => (252, 0),
+        Parameter::Typed(kind, bytes) => {
+            values.extend_from_slice(bytes);
+            (*kind, 0)
+        }
+    }
+}
+
+/// Rows of a bulk execution: types first, then each value behind a byte that says whether there is one.
+fn put_rows(payload: &mut Vec<u8>, rows: &[Vec<Parameter>]) {
+    for parameter in &rows[0] {
+        let (kind, unsigned) = put_value(&mut vec![], parameter);
+        payload.extend_from_slice(&[kind, unsigned]);
+    }
+    for parameter in rows.iter().flatten() {
+        payload.push(u8::from(matches!(parameter, Parameter::Null)));
+        put_value(payload, parameter);
+    }
 }
 
 fn put_bytes(payload: &mut Vec<u8>, bytes: &[u8]) {

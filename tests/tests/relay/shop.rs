@@ -1,13 +1,9 @@
 //! The database that the relay's tests use: the store's tables, mapped, and some that are not.
 //! Never here: statements.
 
-use anyhow::Result;
 use mysql_async::prelude::Queryable;
 use segue_tests::harness::{Database, SegueConfig, SegueProcess, Server};
-
-pub const CONTRACT: &str = include_str!("../../fixtures/store/migrationContract.json");
-const STORE: &str = include_str!("../../fixtures/store/schema.sql");
-const MORE: &str = include_str!("../../fixtures/relay/schema.sql");
+pub use segue_tests::shop::{CONTRACT, refill};
 
 /// An empty store.
 pub async fn database(server: &Server) -> Database {
@@ -20,27 +16,21 @@ pub async fn database(server: &Server) -> Database {
     database
 }
 
-/// Makes the database anew, under the same name.
-pub async fn refill(server: &Server, database: &Database) -> Result<()> {
-    let mut root = server.connect().await?;
-    let name = &database.name;
-    root.query_drop(format!("DROP DATABASE IF EXISTS `{name}`")).await?;
-    root.query_drop(format!("CREATE DATABASE `{name}` CHARACTER SET utf8mb4")).await?;
-    root.query_drop(format!("USE `{name}`")).await?;
-    // The store's schema names a database of its own.
-    let tables: String = STORE
-        .split_inclusive(';')
-        .filter(|part| !part.contains("DATABASE") && !part.trim_start().starts_with("USE "))
-        .collect();
-    root.query_drop(tables).await?;
-    root.query_drop(MORE).await?;
-    root.disconnect().await?;
-    Ok(())
-}
-
 /// Segue before a store, in a phase.
 pub async fn segue(server: &Server, database: &Database, phase: &str) -> SegueProcess {
-    let config = SegueConfig::new(server, database, CONTRACT).with_phase(phase);
+    segue_with(server, database, phase, &[]).await
+}
+
+/// The same with settings of the environment.
+pub async fn segue_with(
+    server: &Server,
+    database: &Database,
+    phase: &str,
+    environment: &[(&str, &str)],
+) -> SegueProcess {
+    let mut config = SegueConfig::new(server, database, CONTRACT).with_phase(phase);
+    let given = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    config.environment.extend(given);
     SegueProcess::start(&config).await.unwrap()
 }
 

@@ -41,7 +41,7 @@ const WRITES: [&str; 18] = [
     "DELETE FROM users WHERE username = 'nobody'",
 ];
 
-async fn recorder(address: &str, database: &str, more: u32) -> Recorder {
+async fn recorder(address: &str, database: &str, more: u64) -> Recorder {
     let capabilities = capability::DEPRECATE_EOF | capability::SESSION_TRACK | more;
     let mut recorder = Recorder::connect(address, "root", database, capabilities).await.unwrap();
     recorder.run(&Step::query("SET TIMESTAMP = 1700000000")).await.unwrap();
@@ -49,7 +49,7 @@ async fn recorder(address: &str, database: &str, more: u32) -> Recorder {
 }
 
 /// Runs every write followed by `asked`, directly and through Segue; gives the answers that differ.
-async fn differing(server: &Server, asked: &[Step], more: u32) -> Vec<String> {
+async fn differing(server: &Server, asked: &[Step], more: u64) -> Vec<String> {
     let database = shop::database(server).await;
     let mut answers = vec![];
     for through in [false, true] {
