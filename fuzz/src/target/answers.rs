@@ -1,6 +1,7 @@
 //! Answers of arbitrary packets under arbitrary capabilities: the same however the stream is cut, and never
 //! anything after the end. Never here: rewriting answers (see `rewrite`).
 
+use segue::wire::capability::Capabilities;
 use segue::wire::command::AnswerShape;
 use segue::wire::frame::FrameWalker;
 use segue::wire::response::{ErrPacket, PrepareOk, parse_eof};
@@ -65,7 +66,7 @@ fn course(stream: &[u8], cuts: &[u8], mut scanner: Scanner) -> Course {
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let shape = input.pick(&SHAPES);
-    let capabilities = input.word();
+    let capabilities = Capabilities::from(input.word());
     let cuts = input.chunk();
     let stream = input.rest();
     let whole = course(stream, &[], Scanner::new(shape, capabilities));

@@ -1,7 +1,7 @@
 //! COM_STMT_EXECUTE: arbitrary bytes, and packets as clients write them, which must be read back.
 //! Never here: a session's prepared statements (see `prepared`).
 
-use segue::wire::capability::QUERY_ATTRIBUTES;
+use segue::wire::capability::{Capabilities, QUERY_ATTRIBUTES};
 use segue::wire::cursor::put_length;
 use segue::wire::execute::{Execute, Parameter, long_data, statement_id};
 use segue_rules::value::Cell;
@@ -17,7 +17,8 @@ pub fn run(data: &[u8]) {
         assert!(bytes.len() < data.len());
     }
     let mut input = Input::new(data);
-    let (count, capabilities, long) = (input.short(), input.word(), input.byte());
+    let count = input.short();
+    let (capabilities, long) = (Capabilities::from(input.word()), input.byte());
     let payload = input.rest();
     let is_long = |i: usize| i < 8 && long & (1 << i) != 0;
     let Ok(first) = Execute::parse(payload, count, capabilities, None, is_long) else { return };

@@ -2,6 +2,7 @@
 //! Never here: single packets (see `execute`).
 
 use segue::execute::prepared::{Prepared, PreparedStatements};
+use segue::wire::capability::Capabilities;
 use segue_config::limits;
 
 use crate::input::Input;
@@ -36,7 +37,7 @@ pub fn run(data: &[u8]) {
             _ => {
                 payload.extend_from_slice(&[input.byte() & 8, 1, 0, 0, 0]);
                 payload.extend_from_slice(input.chunk());
-                let capabilities = input.word();
+                let capabilities = Capabilities::from(input.word());
                 let known = all.get(&payload).is_some();
                 let values = all.execute(&payload, true, capabilities, charset);
                 assert!(known || values.is_none());

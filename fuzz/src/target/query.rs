@@ -1,7 +1,7 @@
 //! COM_QUERY: where the text begins, with query attributes and without.
 //! Never here: the text.
 
-use segue::wire::capability::QUERY_ATTRIBUTES;
+use segue::wire::capability::{Capabilities, QUERY_ATTRIBUTES};
 use segue::wire::command;
 use segue::wire::query::{text_at, write};
 
@@ -9,7 +9,7 @@ use crate::input::Input;
 use crate::target::execute::{Value, arbitrary_values, put_block};
 
 pub fn run(data: &[u8]) {
-    for capabilities in [0, QUERY_ATTRIBUTES, u32::MAX] {
+    for capabilities in [0, QUERY_ATTRIBUTES, Capabilities::MAX] {
         if let Ok(at) = text_at(data, capabilities) {
             assert!(at >= 1 && at <= data.len());
             assert!(capabilities & QUERY_ATTRIBUTES != 0 || at == 1);

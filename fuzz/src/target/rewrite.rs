@@ -2,6 +2,7 @@
 //! any. Never here: why an answer is held.
 
 use segue::execute::rewrite::{HeldAnswer, Part};
+use segue::wire::capability::Capabilities;
 use segue::wire::command::AnswerShape;
 use segue::wire::frame::{FrameWalker, HEADER_BYTES, frame_length};
 use segue::wire::scan::{Scanner, Seen};
@@ -9,7 +10,7 @@ use segue::wire::scan::{Scanner, Seen};
 use crate::input::Input;
 
 /// Follows an answer as `Legs::hold` does; `None` where that fails.
-fn held(stream: &[u8], capabilities: u32) -> Option<(Vec<u8>, Seen)> {
+fn held(stream: &[u8], capabilities: Capabilities) -> Option<(Vec<u8>, Seen)> {
     let mut scanner = Scanner::new(AnswerShape::Results, capabilities);
     let mut walker = FrameWalker::default();
     let mut at = 0;
@@ -34,7 +35,7 @@ fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let capabilities = input.word();
+    let capabilities = Capabilities::from(input.word());
     let part = Part { sequence: input.byte(), set: input.short(), clear: input.short() };
     let value = input.chunk();
     let stream = input.rest();

@@ -165,15 +165,6 @@ impl Connection {
         self.state.reset();
     }
 
-    /// COM_SET_OPTION was carried out: it switches whether a command may hold several statements.
-    pub fn set_option(&mut self, payload: &[u8]) {
-        match payload.get(1..3) {
-            Some([0, 0]) => self.capabilities |= MULTI_STATEMENTS,
-            Some([1, 0]) => self.capabilities &= !MULTI_STATEMENTS,
-            _ => {}
-        }
-    }
-
     /// What was kept of a wrapped statement for questions about it is out of date.
     pub fn forget_questions(&mut self) {
         self.warnings = None;
