@@ -24,6 +24,8 @@ pub enum Kind {
         min: u64,
         max: u64,
     },
+    /// IP networks, parted by commas.
+    Networks,
     /// A number of bytes, or a text such as `"512 MiB"`.
     Bytes {
         min: u64,
@@ -85,6 +87,36 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "listen",
+        "proxy_protocol_networks",
+        Kind::Networks,
+        Unset("no PROXY header is read, and every client's address is its connection's"),
+        "Load balancers in front of Segue that begin each connection with a PROXY header (version 1 or 2), which \
+         names the real client. A connection from these networks must begin with one; from any other address \
+         a header is never believed.",
+    ),
+    key(
+        "listen",
+        "max_connections",
+        Kind::Integer { min: 1, max: limits::CLIENTS_MAX },
+        Default("5000"),
+        "Most clients at a time. A further one is told \"Too many connections\" (1040), as MySQL tells it, before MySQL hears of it. Each takes two file descriptors.",
+    ),
+    key(
+        "listen",
+        "login_timeout",
+        Kind::Integer { min: 1, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("60"),
+        "Seconds that a client may take to log in.",
+    ),
+    key(
+        "listen",
+        "idle_timeout",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("0"),
+        "Seconds without a command, in a transaction or not, after which a client is let go as MySQL's `wait_timeout` lets it go: with error 4031 before MySQL, in silence before MariaDB. 0 leaves it to the server.",
+    ),
+    key(
+        "listen",
         "admin",
         Kind::Listen,
         Default("127.0.0.1:9307"),
@@ -116,7 +148,24 @@ pub const KEYS: &[Key] = &[
         "upstream_tls",
         Kind::Choice(&["as-client", "always", "never"]),
         Default("as-client"),
-        "Whether the leg to MySQL is encrypted: as the client's own leg is, always, or never.",
+        "Whether the leg to MySQL is encrypted: as the client's own leg is, always, or never. The page of logins \
+         says what that means for each kind of account.",
+    ),
+    key(
+        "mysql",
+        "proxy_protocol",
+        Kind::Choice(&["off", "v1", "v2"]),
+        Default("off"),
+        "Whether each client's connection to `mysql.address` begins with a PROXY header that names the real client, \
+         and of which version. For MariaDB with `proxy_protocol_networks`, ProxySQL, HAProxy or Percona Server; \
+         MySQL itself does not know it and refuses such connections. The control account never sends one.",
+    ),
+    key(
+        "mysql",
+        "connect_timeout",
+        Kind::Integer { min: 1, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("10"),
+        "Seconds to reach MySQL for a new client.",
     ),
     key(
         "tls",
@@ -239,6 +288,20 @@ pub const KEYS: &[Key] = &[
             "one is generated at start and written to `admin.token` next to the journal folder, mode 0600",
         ),
         "Bearer token of the HTTP API. A secret: prefer the environment.",
+    ),
+    key(
+        "shutdown",
+        "drain_seconds",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("15"),
+        "Seconds that clients get on a graceful stop. Idle ones are let go at its begin, busy ones when they fall idle, from its half on in between two statements; a transaction may take all of it and is then cut off.",
+    ),
+    key(
+        "shutdown",
+        "idle_milliseconds",
+        Kind::Integer { min: 0, max: limits::TIMEOUT_SECONDS_MAX },
+        Default("300"),
+        "Milliseconds without a statement after which a client counts as idle on a graceful stop. So clients that have just connected come to their end.",
     ),
     key(
         "log",

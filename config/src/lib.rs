@@ -6,6 +6,7 @@ mod fault;
 mod keys;
 pub mod limits;
 mod nearest;
+pub mod network;
 pub mod phases;
 pub mod reference;
 pub mod settings;

@@ -52,8 +52,27 @@ pub const WATCH_SETTLE_MS: u64 = 100;
 /// Seconds between looks at watched files that no event announced (network file systems).
 pub const WATCH_POLL_SECONDS: u64 = 5;
 
-/// Seconds that running statements get to finish on a graceful stop.
-pub const STOP_STATEMENTS_SECONDS_MAX: u64 = 15;
+/// Most `listen.max_connections`: each takes two file descriptors and some ten kilobytes.
+pub const CLIENTS_MAX: u64 = 1_000_000;
+
+/// Most seconds of a timeout, a year: as long as MySQL's `wait_timeout` may be.
+pub const TIMEOUT_SECONDS_MAX: u64 = 31_536_000;
+
+/// Connections that wait in the kernel to be accepted: enough for the storm after a restart. The kernel
+/// cuts it to `net.core.somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// Wait for the ends of sessions that were cut off: only their destructors run.
+pub const CUT_OFF_SECONDS_MAX: u64 = 5;
+
+/// File descriptors of the process itself: control pool, DynamoDB, HTTP, journal, timers, signals.
+pub const OWN_DESCRIPTORS: u64 = 512;
+
+/// Seconds that the mirror gets when another process takes over: it goes on with what is owed.
+pub const HANDOVER_MIRROR_SECONDS_MAX: u64 = 1;
+
+/// Seconds beyond the drain that a process waits for the one it takes over from to end.
+pub const HANDOVER_GRACE_SECONDS: u64 = 60;
 
 /// Seconds that the mirror gets to apply what it owes on a graceful stop; the rest stays journaled.
 pub const STOP_MIRROR_SECONDS_MAX: u64 = 10;
@@ -163,11 +182,11 @@ pub const COMMAND_PLANNED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Largest packet of the login exchange (connection attributes, tickets of authentication plugins).
 pub const LOGIN_PACKET_BYTES_MAX: usize = 1024 * 1024;
 
-/// Seconds to reach MySQL for a new client connection.
-pub const UPSTREAM_CONNECT_SECONDS_MAX: u64 = 10;
+/// Most bytes of a PROXY header: addresses take 52, the rest is for extensions, which are not read.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * 1024;
 
-/// Seconds a client may take to log in, so that silent sockets do not pile up.
-pub const LOGIN_SECONDS_MAX: u64 = 60;
+/// Seconds for a load balancer's PROXY header: it is the first thing sent, before any client's turn.
+pub const PROXY_HEADER_SECONDS_MAX: u64 = 10;
 
 /// Largest answer to a statement of Segue's own on an application's connection (keys of a preselect).
 pub const OWN_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -47,6 +47,7 @@ fn kind(kind: Kind) -> String {
         Kind::Endpoint => "`aws`, `embedded` or an `http://` or `https://` address".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::Path => "path".to_owned(),
+        Kind::Networks => "IP addresses and networks, parted by commas".to_owned(),
         Kind::Choice(names) => {
             names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         }

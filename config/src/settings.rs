@@ -9,8 +9,10 @@ mod value;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::SettingError;
+use crate::network::Network;
 
 /// Checked settings of the process.
 #[derive(Clone)]
@@ -31,13 +33,21 @@ pub struct Settings {
     pub observe_statements: bool,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
     pub admin_token: Option<String>,
+    pub shutdown: Shutdown,
     pub log: Log,
 }
 
 #[derive(Clone, Debug)]
 pub struct Listen {
     pub mysql: SocketAddr,
+    /// Where connections begin with a PROXY header.
+    pub proxy_protocol_networks: Vec<Network>,
     pub admin: SocketAddr,
+    /// Most clients at a time.
+    pub clients_max: usize,
+    pub login_timeout: Duration,
+    /// `None`: the server alone decides.
+    pub idle_timeout: Option<Duration>,
     /// Threads that carry sessions; `None`: as many as suit the machine.
     pub workers: Option<usize>,
 }
@@ -49,6 +59,16 @@ pub struct Mysql {
     /// With the control account's password: never logged.
     pub control_url: String,
     pub upstream_tls: UpstreamTls,
+    pub connect_timeout: Duration,
+    /// The header that tells the server of the real client.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Versions of the PROXY protocol: text and binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    V1,
+    V2,
 }
 
 /// Whether the leg to MySQL is encrypted.
@@ -107,6 +127,14 @@ pub struct Journal {
     pub bytes_max: u64,
 }
 
+/// What clients get on a graceful stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    pub drain: Duration,
+    /// Without a statement for so long a client is let go.
+    pub idle: Duration,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     pub format: LogFormat,
@@ -148,6 +176,7 @@ impl fmt::Debug for Settings {
             .field("mirror_workers", &self.mirror_workers)
             .field("observe_statements", &self.observe_statements)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))
+            .field("shutdown", &self.shutdown)
             .field("log", &self.log)
             .finish()
     }
@@ -159,6 +188,8 @@ impl fmt::Debug for Mysql {
             .field("address", &self.address)
             .field("control_url", &"(redacted)")
             .field("upstream_tls", &self.upstream_tls)
+            .field("proxy_protocol", &self.proxy_protocol)
+            .field("connect_timeout", &self.connect_timeout)
             .finish()
     }
 }

@@ -66,8 +66,11 @@ impl Pair {
         let engine = Engine::start().await.unwrap();
         let config = SegueConfig::new(server, &database, CONTRACT_B).with_engine(&engine);
         let mirror_faults = MirrorFaults { pause_before_put: PAUSE_BEFORE_PUT, ..faults };
-        let start =
-            async || InsideSegue::start(&config, AppOptions { mirror_faults }).await.unwrap();
+        let start = async || {
+            InsideSegue::start(&config, AppOptions { mirror_faults, ..AppOptions::default() })
+                .await
+                .unwrap()
+        };
         let sidecars = [start().await, start().await];
         sidecars[0].post("/api/sweeps", &json!({"all": true})).await.unwrap();
         let control = Control::connect(&database.url, 4).await.unwrap();

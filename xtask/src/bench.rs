@@ -19,6 +19,18 @@ pub enum Benchmark {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// What idle clients and a slow reader of a large result cost in memory
+    Memory {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// What reading a statement's text and finding its plan takes, without any connection
+    Digest {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Latency that dual-write adds to an application's writes, against mysql-only
     Write {
         /// Passed to the measuring program
@@ -28,12 +40,18 @@ pub enum Benchmark {
 }
 
 pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<ExitCode> {
-    let prepared = setup::servers(steps, &[Kind::Mysql97]);
+    let kinds: &[Kind] = match benchmark {
+        Benchmark::Digest { .. } => &[],
+        _ => &[Kind::Mysql97],
+    };
+    let prepared = setup::servers(steps, kinds);
     let (program, rest) = match benchmark {
         Benchmark::Relay { rest } => {
             setup::peers(steps);
             ("bench_relay", rest)
         }
+        Benchmark::Memory { rest } => ("bench_memory", rest),
+        Benchmark::Digest { rest } => ("bench_digest", rest),
         Benchmark::Write { rest } => ("bench_write", rest),
     };
     let mut build = cargo(repository);

@@ -2,9 +2,11 @@
 //! Never here: what a chore does (one file each).
 
 mod bench;
+mod conformance;
 mod counts;
 mod demo;
 mod drivers;
+mod fuzz;
 mod lint;
 mod setup;
 mod steps;
@@ -36,6 +38,10 @@ enum Chore {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Benchmark),
+    /// Run MySQL's and MariaDB's regression suites direct and through Segue, and compare
+    Conformance(conformance::Arguments),
+    /// Look for inputs that crash, hang or eat memory, in whatever reads bytes or texts
+    Fuzz(fuzz::Arguments),
     /// Only the house rules
     Tidy,
     /// rustfmt and clippy, nothing changed
@@ -60,6 +66,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Chore::Demo(arguments) => demo::run(&steps, &repository, &arguments),
         Chore::Drivers(arguments) => drivers::run(&steps, &repository, &arguments),
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
+        Chore::Conformance(arguments) => conformance::run(&steps, &repository, &arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),
         Chore::Lint => lint::lint(&steps, &repository),
     }

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::value::{bytes, check, listen};
 use super::*;
 use crate::document::{Document, Entry, Raw};
 use crate::keys::{Absent, KEYS, Key, Kind};
 use crate::nearest;
+use crate::network::{Network, networks};
 
 /// Name of the place of faults in variables.
 const ENVIRONMENT: &str = "environment";
@@ -209,8 +211,17 @@ impl Values {
         listen(&self.text(path)).expect("addresses were checked")
     }
 
+    fn networks(&self, path: &str) -> Vec<Network> {
+        let given = self.optional(path);
+        given.map(|text| networks(&text).expect("networks were checked")).unwrap_or_default()
+    }
+
     fn number(&self, path: &str) -> u64 {
         bytes(&self.text(path)).expect("numbers were checked")
+    }
+
+    fn seconds(&self, path: &str) -> Duration {
+        Duration::from_secs(self.number(path))
     }
 }
 
@@ -219,7 +230,11 @@ fn build(values: &Values) -> Settings {
     Settings {
         listen: Listen {
             mysql: values.listen("listen.mysql"),
+            proxy_protocol_networks: values.networks("listen.proxy_protocol_networks"),
             admin: values.listen("listen.admin"),
+            clients_max: values.number("listen.max_connections") as usize,
+            login_timeout: values.seconds("listen.login_timeout"),
+            idle_timeout: Some(values.seconds("listen.idle_timeout")).filter(|t| !t.is_zero()),
             workers: values.optional("listen.workers").and_then(|text| text.parse().ok()),
         },
         mysql: Mysql {
@@ -230,6 +245,12 @@ fn build(values: &Values) -> Settings {
                 "never" => UpstreamTls::Never,
                 _ => UpstreamTls::AsClient,
             },
+            proxy_protocol: match values.text("mysql.proxy_protocol").as_str() {
+                "v1" => Some(ProxyProtocol::V1),
+                "v2" => Some(ProxyProtocol::V2),
+                _ => None,
+            },
+            connect_timeout: values.seconds("mysql.connect_timeout"),
         },
         tls: Tls { certificate: values.path("tls.certificate"), key: values.path("tls.key") },
         dynamodb: Dynamodb {
@@ -255,6 +276,10 @@ fn build(values: &Values) -> Settings {
         mirror_workers: values.number("mirror.workers") as usize,
         observe_statements: values.text("observe.statements") == "on",
         admin_token: values.optional("admin.token"),
+        shutdown: Shutdown {
+            drain: values.seconds("shutdown.drain_seconds"),
+            idle: Duration::from_millis(values.number("shutdown.idle_milliseconds")),
+        },
         log: Log {
             format: match values.text("log.format").as_str() {
                 "json" => LogFormat::Json,

@@ -129,3 +129,15 @@ fn capacity_units_belong_to_provisioned_billing() {
     let settings = Settings::parse(&text, "segue.toml", &none).expect("accepted");
     assert_eq!(settings.billing, Billing::Provisioned { read_units: 9, write_units: 5 });
 }
+
+#[test]
+fn proxy_headers_are_off_unless_networks_are_named() {
+    let settings = Settings::parse(LEAST, "segue.toml", &none).expect("accepted");
+    assert!(settings.listen.proxy_protocol_networks.is_empty());
+    assert_eq!(settings.mysql.proxy_protocol, None);
+    let text = format!("{LEAST}[listen]\nproxy_protocol_networks = \"10.0.0.0/8, ::1\"\n");
+    let settings = Settings::parse(&text, "segue.toml", &none).expect("accepted");
+    assert_eq!(settings.listen.proxy_protocol_networks.len(), 2);
+    let found = faults(&format!("{LEAST}[listen]\nproxy_protocol_networks = \"10.0.0.0/8 x\"\n"));
+    assert!(found[0].message.contains("10.0.0.0/8 x"), "{}", found[0]);
+}

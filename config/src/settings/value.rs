@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::read::Given;
 use crate::keys::{Absent, Key, Kind};
+use crate::network::networks;
 use crate::{SettingError, limits};
 
 /// Checks one value by its kind.
@@ -52,6 +53,12 @@ pub(super) fn check(key: &Key, given: &Given) -> Result<(), SettingError> {
             given.fault(
                 format!("`{text}` is not one of its values"),
                 format!("use {}", names.join(", ")),
+            )
+        }),
+        Kind::Networks => networks(text).map(drop).map_err(|part| {
+            given.fault(
+                format!("`{part}` is no network"),
+                "give addresses or networks parted by commas, for example 10.1.0.0/16, 10.2.0.7",
             )
         }),
         Kind::Integer { min, max } => {

@@ -1,7 +1,6 @@
 //! Builds the parts from settings, one function each; preflight uses them too.
 //! Never here: tasks, or the order of a start.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +9,6 @@ use segue_config::{Settings, limits};
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use segue_rules::value::TableName;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
@@ -24,7 +21,8 @@ use crate::mirror::{
 };
 use crate::mysql::control::{Control, MissingGrant, Reads, ServerFacts};
 use crate::mysql::upstream::Upstream;
-use crate::session::{SessionParts, Workers};
+use crate::session::entrance::Entrance;
+use crate::session::{ClientLimits, SessionParts, Workers};
 use crate::telemetry::{Digests, Metrics};
 
 /// Reads `segue.toml` and the environment.
@@ -204,15 +202,14 @@ pub fn missing_grant_line(missing: &MissingGrant) -> String {
     format!("{};  -- {}", missing.statement, missing.why)
 }
 
-/// A listening socket.
-pub async fn listen(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), Fault> {
-    let fault = |error: std::io::Error| {
-        let what = format!("cannot listen on {address}: {error}");
-        Fault::configuration(what, key, "stop what uses the port, or choose another one")
-    };
-    let listener = TcpListener::bind(address).await.map_err(fault)?;
-    let bound = listener.local_addr().map_err(fault)?;
-    Ok((listener, bound))
+/// What sessions are given.
+fn client_limits(settings: &Settings) -> ClientLimits {
+    let listen = &settings.listen;
+    ClientLimits {
+        clients_max: listen.clients_max,
+        login_timeout: listen.login_timeout,
+        idle_timeout: listen.idle_timeout,
+    }
 }
 
 /// Where a generated token is kept: `admin.token` next to the journal folder.
@@ -227,15 +224,17 @@ pub fn session_parts(
     ledger: Arc<dyn Ledger>,
     metrics: &Arc<Metrics>,
     observed: &Option<Arc<Digests>>,
-    tls: TlsAcceptor,
+    entrance: Entrance,
 ) -> SessionParts {
+    let mysql = &settings.mysql;
     SessionParts {
         live: live.clone(),
         ledger: Some(ledger),
         metrics: metrics.clone(),
         observed: observed.clone(),
-        upstream: Upstream::new(&settings.mysql.address, settings.mysql.upstream_tls),
-        tls,
+        upstream: Upstream::new(mysql),
+        entrance,
+        limits: client_limits(settings),
     }
 }
 
@@ -277,6 +276,11 @@ pub async fn same_server(settings: &Settings, control: &Control) -> Result<(), F
         ));
     }
     if control.address() == relayed {
+        return Ok(());
+    }
+    if settings.mysql.proxy_protocol.is_some() {
+        // The control account speaks without a header, so it may not get in there.
+        tracing::warn!("whether mysql.control_url and mysql.address are one server is not checked");
         return Ok(());
     }
     let other = Control::connect(url.as_str(), 1).await?;

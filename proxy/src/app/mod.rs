@@ -2,19 +2,22 @@
 //! Never here: how a part does its work.
 
 mod build;
+mod descriptors;
 mod fault;
+mod handover;
 mod operations;
 pub mod preflight;
 mod reload;
+mod sockets;
 mod stop;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use segue_config::settings::Endpoint;
 use segue_config::{Settings, limits};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,10 +35,13 @@ use crate::journal::{Journal, Recovery};
 use crate::mirror::{MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
-use crate::session::{self, SessionShared};
+use crate::session::entrance::Entrance;
+use crate::session::{self, Drain, SessionShared};
 use crate::telemetry::{Digests, Metrics};
+use handover::{Giver, Predecessor, Successor};
 use operations::SidecarOperations;
 use reload::Reloader;
+use sockets::{Given, Sockets};
 
 /// A sidecar at work in this process.
 pub struct Running {
@@ -54,12 +60,17 @@ pub struct Running {
 pub struct AppOptions {
     /// For tests that show that they would notice a broken sidecar.
     pub mirror_faults: MirrorFaults,
+    /// Take over from a process that serves with the same journal, if there is one.
+    pub take_over: bool,
 }
 
-/// The two sockets, bound before anything else: a port in use is found at once.
-struct Sockets {
-    mysql: (TcpListener, SocketAddr),
-    admin: (TcpListener, SocketAddr),
+/// Why a sidecar ends without being told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Another process serves from now on.
+    TakenOver,
+    /// A part ended that it cannot do without.
+    Failed,
 }
 
 /// What is connected before the first task starts.
@@ -79,17 +90,17 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
 /// As [`start`], perhaps broken on purpose.
 pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Running, StartError> {
-    let tls = session::tls::acceptor(&settings.tls)?;
-    let sockets = Sockets {
-        mysql: build::listen(settings.listen.mysql, "[listen] mysql").await?,
-        admin: build::listen(settings.listen.admin, "[listen] admin").await?,
-    };
+    let entrance = Entrance::new(&settings)?;
+    descriptors::raise(&settings);
+    let given = if options.take_over { take_over(&settings, options).await? } else { None };
+    let sockets = Sockets::of(&settings, given.unwrap_or_else(Given::by_systemd))?;
+    let address = |listener: &TcpListener| listener.local_addr().map_err(sockets::unusable);
+    let (mysql_addr, admin_addr) = (address(&sockets.mysql)?, address(&sockets.admin)?);
     let connected = connect(&settings, options).await?;
     let token = build::token(&settings)?;
     let settings = Arc::new(settings);
-    let (mysql_addr, admin_addr) = (sockets.mysql.1, sockets.admin.1);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), options, sockets, connected, tls, token.clone()).await?;
+    let parts = run(settings.clone(), options, sockets, connected, entrance, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -98,6 +109,39 @@ pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Runni
         "segue serves"
     );
     Ok(Running { mysql_addr, admin_addr, token, metrics, live, parts })
+}
+
+/// Takes the sockets of the process that serves now, once it is sure that this one can follow, and waits
+/// for its end. `None`: there is no such process.
+async fn take_over(settings: &Settings, options: AppOptions) -> Result<Option<Given>, StartError> {
+    let journal = &settings.journal.path;
+    if !handover::is_possible(journal).await {
+        return Ok(None);
+    }
+    rehearse(settings, options).await?;
+    let (predecessor, given) = Predecessor::take(journal).await?;
+    tracing::info!("has the sockets; waits for the other process to end");
+    predecessor.gone(settings.shutdown.drain).await?;
+    Ok(Some(given))
+}
+
+/// Everything that a start does before it needs the journal, so that a process that could not start
+/// leaves the one that serves alone.
+async fn rehearse(settings: &Settings, options: AppOptions) -> Result<(), StartError> {
+    let control = within("MySQL", build::control_pool_for(settings, options.mirror_faults)).await?;
+    build::same_server(settings, &control).await?;
+    let ruleset = build::ruleset(settings, &control).await?;
+    build::grants(settings, &control, &ruleset).await?;
+    let phases = build::phases(settings, &build::mapped_tables(&ruleset))?;
+    control.close().await;
+    // The built-in engine's file belongs to the other process still.
+    if !matches!(settings.dynamodb.endpoint, Endpoint::Embedded { .. }) {
+        let metrics = Arc::new(Metrics::new());
+        let store = within("DynamoDB", build::store(settings, &metrics)).await?;
+        build::tables(settings, &ruleset, &phases, &store).await?;
+        store.close().await;
+    }
+    Ok(())
 }
 
 /// Everything that can be wrong with the outside is found here, before any task runs.
@@ -125,12 +169,16 @@ async fn run(
     options: AppOptions,
     sockets: Sockets,
     connected: Connected,
-    tls: TlsAcceptor,
+    entrance: Entrance,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
     let Connected { control, store, journal, recovery, live, metrics } = connected;
     let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
-    let (stop_sessions, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let (drain, stop_rest) = (Drain::new(settings.shutdown.idle), CancellationToken::new());
+    let listeners = sockets.listen()?;
+    let taken_over = CancellationToken::new();
+    let successor = offer(&settings, &sockets, &tracker, &drain, &taken_over);
+    drop(sockets);
     let parts = MirrorParts {
         control: control.clone(),
         store: store.clone(),
@@ -156,10 +204,11 @@ async fn run(
     });
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, tls);
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, entrance);
     let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
-    let sessions =
-        tokio::spawn(session::serve(sockets.mysql.0, workers, shared, stop_sessions.clone()));
+    let clients = TaskTracker::new();
+    let serve = session::serve(listeners.mysql, workers, shared, clients.clone(), drain.clone());
+    let sessions = tokio::spawn(serve);
     let console = Arc::new(Console {
         live: live.clone(),
         phases: phases.clone(),
@@ -169,27 +218,55 @@ async fn run(
         token,
     });
     let failed = ended.clone();
-    tracker.spawn(serve_console(sockets.admin.0, console, stop_rest.clone(), failed));
+    tracker.spawn(serve_console(listeners.admin, console, stop_rest.clone(), failed));
+    let drain_for = settings.shutdown.drain;
     let reloader =
         Reloader::new(settings, live.clone(), phases, control.clone(), store.clone(), operations)?;
     tracker.spawn(reloader.run(stop_rest.clone()));
     Ok(stop::Parts {
         sessions,
+        clients,
         tracker,
         ended,
-        stop_sessions,
+        taken_over,
+        successor,
+        drain,
+        drain_for,
         stop_rest,
         mirror,
         journal,
         control,
         store,
-        live,
     })
+}
+
+/// Offers the sockets to a successor until a stop begins.
+fn offer(
+    settings: &Settings,
+    sockets: &Sockets,
+    tracker: &TaskTracker,
+    drain: &Drain,
+    taken_over: &CancellationToken,
+) -> Successor {
+    let (held, successor) = oneshot::channel();
+    match Giver::new(&settings.journal.path, [&sockets.mysql, &sockets.admin]) {
+        Ok(giver) => {
+            let (drain, taken_over) = (drain.clone(), taken_over.clone());
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = giver.give(held) => taken_over.cancel(),
+                    () = drain.begun() => {}
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "no other process will be able to take over"),
+    }
+    successor
 }
 
 /// The sidecar does not go on without its HTTP side: `failed` tells.
 async fn serve_console(
-    listener: TcpListener,
+    listener: tokio::net::TcpListener,
     console: Arc<Console>,
     stop: CancellationToken,
     failed: CancellationToken,
@@ -217,9 +294,12 @@ async fn within<T>(
 }
 
 impl Running {
-    /// Waits until a part ended that the sidecar cannot do without.
-    pub async fn wait(&self) {
-        self.parts.ended.cancelled().await;
+    /// Waits until the sidecar has to end.
+    pub async fn wait(&self) -> Ended {
+        tokio::select! {
+            () = self.parts.taken_over.cancelled() => Ended::TakenOver,
+            () = self.parts.ended.cancelled() => Ended::Failed,
+        }
     }
 
     /// Stops gracefully: lets statements finish, applies what is owed as far as time allows, closes the

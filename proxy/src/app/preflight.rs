@@ -11,6 +11,7 @@ use segue_rules::entity::Ruleset;
 use serde::Serialize;
 
 use super::build;
+use super::descriptors::Descriptors;
 use super::fault::{Fault, FaultKind};
 use crate::control::{PhaseChangeRefused, read_bounded, read_file};
 use crate::dynamo::{Store, StoreError};
@@ -29,6 +30,7 @@ pub enum Area {
     Permissions,
     Journal,
     Phases,
+    Limits,
 }
 
 /// One finding of the check.
@@ -65,6 +67,7 @@ pub async fn check(settings: &Settings, scope: Scope) -> Vec<CheckFinding> {
             phases(settings, ruleset, &mut findings);
         }
         journal(&settings.journal.path, &mut findings);
+        open_files(settings, &mut findings);
     }
     if let Some(control) = control {
         control.close().await;
@@ -256,6 +259,18 @@ fn journal(folder: &Path, findings: &mut Vec<CheckFinding>) {
             ..error(Area::Journal, existing.display().to_string(), failed.to_string())
         });
     }
+}
+
+/// The limits of this process are those of a sidecar that is started in the same way.
+fn open_files(settings: &Settings, findings: &mut Vec<CheckFinding>) {
+    let descriptors = Descriptors::of(settings);
+    if descriptors.are_enough() {
+        return;
+    }
+    let (message, hint) = descriptors.complaint();
+    let place = "[listen] max_connections".to_owned();
+    let severity = Severity::Warning;
+    findings.push(CheckFinding { severity, hint, ..error(Area::Limits, place, message) });
 }
 
 fn error(area: Area, place: String, message: String) -> CheckFinding {

@@ -38,7 +38,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the sidecar
-    Serve(Common),
+    Serve(serve::Arguments),
     /// Check contract, schema, grants, DynamoDB, journal and phases; report every finding
     Check(check::Arguments),
     /// Plan, create or compare the contract's DynamoDB tables
@@ -105,7 +105,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<Exit, Fault> {
     match command {
-        Command::Serve(common) => serve::run(&common).await,
+        Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Check(arguments) => check::run(&arguments).await,
         Command::Tables(tables) => tables::run(&tables).await,
         Command::Phase(phase) => phase::run(&phase).await,

@@ -4,7 +4,17 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Common, Exit};
-use crate::app::{self, Fault, FaultKind};
+use crate::app::{self, AppOptions, Ended, Fault, FaultKind};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    /// Take the clients of the process that serves now with the same journal: it gives its listening
+    /// sockets, finishes its transactions and ends. Without such a process an ordinary start
+    #[arg(long)]
+    take_over: bool,
+}
 
 /// SIGTERM or SIGINT.
 struct Signals {
@@ -33,16 +43,17 @@ impl Signals {
     }
 }
 
-pub(super) async fn run(common: &Common) -> Result<Exit, Fault> {
-    let settings = common.settings()?;
+pub(super) async fn run(arguments: &Arguments) -> Result<Exit, Fault> {
+    let settings = arguments.common.settings()?;
+    let options = AppOptions { take_over: arguments.take_over, ..AppOptions::default() };
     let mut signals = Signals::new()?;
     let running = tokio::select! {
-        running = app::start(settings) => running?,
+        running = app::start_with(settings, options) => running?,
         () = signals.next() => return Ok(Exit::Done),
     };
     let asked = tokio::select! {
         () = signals.next() => true,
-        () = running.wait() => false,
+        ended = running.wait() => ended == Ended::TakenOver,
     };
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {

@@ -44,3 +44,13 @@ pub async fn serve(
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }
+
+/// Whether a request's body asks for a change of phase: for checks of what the API reads.
+pub fn reads_phase_change(body: &[u8]) -> bool {
+    routes::phase_change(body).is_ok()
+}
+
+/// Whether a request's body asks for sweeps: for checks of what the API reads.
+pub fn reads_sweep(body: &[u8]) -> bool {
+    routes::from_json::<routes::SweepRequest>(body).is_ok()
+}

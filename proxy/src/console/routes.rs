@@ -92,8 +92,9 @@ struct PhaseRequest {
     who: Option<String>,
 }
 
-async fn set_phase(State(console): Shared, body: Body) -> Result<Json<Value>, Fault> {
-    let request: PhaseRequest = read(body)?;
+/// A body that changes a phase: what, to which phase, and who asks.
+pub(super) fn phase_change(body: &[u8]) -> Result<(Target, Phase, String), Fault> {
+    let request: PhaseRequest = from_json(body)?;
     let (target, name) = match (request.table, request.phase, request.default) {
         (Some(table), Some(phase), None) => (Target::Table(table), phase),
         (None, None, Some(phase)) => (Target::Default, phase),
@@ -109,6 +110,11 @@ async fn set_phase(State(console): Shared, body: Body) -> Result<Json<Value>, Fa
         Some(who) => who.chars().filter(|c| !c.is_control()).take(WHO_CHARACTERS_MAX).collect(),
         None => "api".to_owned(),
     };
+    Ok((target, phase, who))
+}
+
+async fn set_phase(State(console): Shared, body: Body) -> Result<Json<Value>, Fault> {
+    let (target, phase, who) = phase_change(&received(body)?)?;
     let change = console.phases.set(&target, phase, &who).await?;
     let hint = if !change.tables.is_empty() && phase.mirrors() && !change.from.mirrors() {
         "writes are mirrored from now on; POST /api/sweeps refreshes the rows that exist already"
@@ -157,14 +163,14 @@ async fn sweeps(State(console): Shared) -> Json<Value> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SweepRequest {
+pub(super) struct SweepRequest {
     table: Option<String>,
     #[serde(default)]
     all: bool,
 }
 
 async fn start_sweeps(State(console): Shared, body: Body) -> Result<Response, Fault> {
-    let request: SweepRequest = read(body)?;
+    let request: SweepRequest = from_json(&received(body)?)?;
     let live = console.live.current();
     let sources = &live.ruleset.sources;
     let tables: Vec<TableName> = match (&request.table, request.all) {
@@ -200,12 +206,15 @@ async fn start_sweeps(State(console): Shared, body: Body) -> Result<Response, Fa
     Ok((StatusCode::ACCEPTED, Json(json!({ "owed": tables }))).into_response())
 }
 
-fn read<T: DeserializeOwned>(body: Body) -> Result<T, Fault> {
-    let bytes = body.map_err(|rejection| {
+fn received(body: Body) -> Result<Bytes, Fault> {
+    body.map_err(|rejection| {
         let hint = format!("at most {HTTP_BODY_BYTES_MAX} bytes of JSON");
         Fault::new(rejection.status(), "the body cannot be read", hint)
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    })
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(body).map_err(|error| {
         Fault::bad_request(
             format!("the body is not as expected: {error}"),
             "send JSON; docs/reference/http-api.md shows each body",

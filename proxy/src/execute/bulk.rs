@@ -46,7 +46,7 @@ impl Connection {
             }
             route => {
                 let commits = !matches!(route, Route::Sweep { commits: false, .. });
-                let swept = sweep_of_all(std::slice::from_ref(&routed.route));
+                let swept = sweep_of_all(scope, std::slice::from_ref(&routed.route));
                 let sweep = Sweep { reason: BULK, commits, ..swept };
                 self.opaque_command(scope, sweep, command).await
             }

@@ -40,6 +40,8 @@ impl Legs<'_> {
     pub async fn command(&mut self, whole_max: usize) -> Result<Option<Command>, SessionError> {
         let mut walker = FrameWalker::default();
         let mut walked = 0;
+        self.client.release();
+        self.server.release();
         loop {
             let (used, packet) = walker.take(&self.client.buffered()[walked..]);
             walked += used;

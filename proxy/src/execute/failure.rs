@@ -1,6 +1,8 @@
 //! What ends a session, and the error packets that Segue itself sends to a client.
 //! Never here: errors of MySQL, which pass through as they are.
 
+use std::net::IpAddr;
+
 use crate::mysql::upstream::UpstreamError;
 use crate::wire::WireError;
 use crate::wire::response::ErrPacket;
@@ -16,6 +18,10 @@ pub enum SessionError {
     Upstream(#[from] UpstreamError),
     #[error("TLS with the client: {0}")]
     ClientTls(std::io::Error),
+    #[error(
+        "{proxy}: {fault}: a load balancer named in listen.proxy_protocol_networks has to send one"
+    )]
+    ProxyHeader { proxy: IpAddr, fault: WireError },
     #[error("login took too long")]
     LoginTimeout,
     #[error("login: {0}")]
@@ -43,9 +49,10 @@ impl SessionError {
             SessionError::Login(reason) => {
                 Some(ErrPacket::new(1251, b"08004", format!("Segue: {reason}")))
             }
-            SessionError::Client(_) | SessionError::ClientTls(_) | SessionError::LoginTimeout => {
-                None
-            }
+            SessionError::Client(_)
+            | SessionError::ClientTls(_)
+            | SessionError::ProxyHeader { .. }
+            | SessionError::LoginTimeout => None,
         }
     }
 }

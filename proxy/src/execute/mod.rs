@@ -43,7 +43,7 @@ use self::prepared::PreparedStatements;
 use self::rewrite::Part;
 use self::state::{SessionState, settings_query};
 use crate::telemetry::{Digests, Metrics};
-use crate::wire::capability::Capabilities;
+use crate::wire::capability::{Capabilities, MULTI_STATEMENTS};
 use crate::wire::channel::Channel;
 use crate::wire::command::AnswerShape;
 use crate::wire::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES};
@@ -144,6 +144,15 @@ impl Connection {
     /// No transaction is open and nothing waits to be owed.
     pub fn is_idle(&self) -> bool {
         !self.state.in_transaction() && self.writes.is_empty() && self.unsettled.is_empty()
+    }
+
+    /// COM_SET_OPTION was carried out: it switches whether a command may hold several statements.
+    pub fn set_option(&mut self, payload: &[u8]) {
+        match payload.get(1..3) {
+            Some([0, 0]) => self.capabilities |= MULTI_STATEMENTS,
+            Some([1, 0]) => self.capabilities &= !MULTI_STATEMENTS,
+            _ => {}
+        }
     }
 
     /// The server has rolled back and forgotten the session (COM_RESET_CONNECTION, COM_CHANGE_USER).

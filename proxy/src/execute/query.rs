@@ -13,6 +13,7 @@ use super::failure::SessionError;
 use super::planner::Scope;
 use super::statement::{Sweep, Unit};
 use super::{Connection, Reply};
+use crate::wire::capability::MULTI_STATEMENTS;
 use crate::wire::frame::put_packet;
 use crate::wire::query::text_at;
 
@@ -29,6 +30,8 @@ pub(super) struct Facts {
     schema: Option<String>,
 }
 
+/// A text as it was read: its statements, and a route for each.
+type RoutedText = (Facts, Vec<Digested>, Vec<Route>);
 /// A prepared statement as it is carried out.
 pub(super) struct RoutedPrepared {
     pub text: Arc<[u8]>,
@@ -78,26 +81,30 @@ impl Connection {
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
                 self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
             }
-            several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
-                let sweep = sweep_of_all(several);
+            several if !self.takes_several() => {
+                // The server refuses all of them: it is not for Segue to run what it would not.
+                let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(scope, several) };
                 self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
                     .await?;
                 self.state.unread();
                 Ok(())
             }
-            several => {
+            several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
+                let sweep = sweep_of_all(scope, several);
+                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                    .await?;
+                self.state.unread();
+                Ok(())
+            }
+            _ => {
                 let reply = Reply { split: true, ..Reply::whole(&command.frames) };
-                self.split(scope, (head, text), &statements, several, &facts, reply).await
+                self.split(scope, (head, text), (facts, statements, routes), reply).await
             }
         }
     }
 
     /// Reads and routes a text; asks the server for its settings where a wrong guess could matter.
-    async fn route_text(
-        &mut self,
-        scope: &Scope,
-        text: &[u8],
-    ) -> Result<(Facts, Vec<Digested>, Vec<Route>), SessionError> {
+    async fn route_text(&mut self, scope: &Scope, text: &[u8]) -> Result<RoutedText, SessionError> {
         loop {
             let known = self.state.settings.is_some();
             let facts = self.facts();
@@ -107,12 +114,13 @@ impl Connection {
                 .iter()
                 .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
                 .collect();
-            // Modes change what quotes and backslashes mean; without them a harmless statement is harmless
-            // in every mode.
-            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\'));
+            // Modes change what quotes and backslashes mean, and so do character sets in which one hides in
+            // a character; without them a harmless statement is harmless under all settings.
+            let hides = if text.is_ascii() { b'"' } else { b'`' };
+            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
             let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
-            if known || guess_is_enough {
+            if known || guess_is_enough || self.only_asks_about_last(scope, text) {
                 return Ok((facts, statements, routes));
             }
             self.learn_settings(scope).await?;
@@ -120,6 +128,11 @@ impl Connection {
                 return Ok((facts, statements, routes));
             }
         }
+    }
+
+    /// The server runs several statements of one command for this client.
+    fn takes_several(&self) -> bool {
+        self.capabilities & MULTI_STATEMENTS != 0
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -135,30 +148,47 @@ impl Connection {
     async fn split(
         &mut self,
         scope: &Scope,
-        (head, text): (&[u8], &[u8]),
-        statements: &[Digested],
-        routes: &[Route],
-        facts: &Facts,
+        (head, mut text): (&[u8], &[u8]),
+        mut read: RoutedText,
         mut reply: Reply,
     ) -> Result<(), SessionError> {
-        for (i, (digested, route)) in statements.iter().zip(routes).enumerate() {
-            reply.more = i + 1 < statements.len();
-            let mut payload = head.to_vec();
-            payload.extend_from_slice(&text[digested.range.clone()]);
+        let mut at = 0;
+        loop {
+            let (facts, statements, routes) = &read;
+            let (Some(digested), Some(route)) = (statements.get(at), routes.get(at)) else {
+                return Ok(());
+            };
+            let next = statements.get(at + 1).map(|next| next.range.start);
+            reply.more = next.is_some();
+            let own_text = &text[digested.range.clone()];
+            let payload = [head, own_text].concat();
             let mut frames = Vec::with_capacity(payload.len() + 8);
             put_packet(&mut frames, 0, &payload);
-            let own_text = &text[digested.range.clone()];
+            at += 1;
             if self.answer_question(own_text, &frames, &mut reply).await?.is_some() {
                 continue;
+            }
+            if digested.uncertain {
+                let tables = scope.tables.iter().cloned().collect();
+                let (reason, parse_error_is_harmless) = (UNREADABLE, false);
+                let sweep = Sweep { tables, reason, commits: true, parse_error_is_harmless };
+                self.opaque(scope, sweep, &frames, &mut reply).await?;
+                self.state.unread();
+                return Ok(());
             }
             let values = values(route, digested, text, &[], &facts.charset);
             let unit = Unit { frames: &frames, values: &values, digested };
             let seen = self.statement(scope, route, unit, &mut reply).await?;
             if seen.error.is_some() {
-                break;
+                return Ok(());
+            }
+            if let (Route::Session(_), Some(next)) = (route, next) {
+                // What follows is to be read as the session is now.
+                text = &text[next..];
+                read = self.route_text(scope, text).await?;
+                at = 0;
             }
         }
-        Ok(())
     }
 
     /// Carries out a COM_STMT_EXECUTE.
@@ -193,7 +223,7 @@ impl Connection {
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
-        if known.is_none() {
+        if known.is_none() && !self.only_asks_about_last(scope, &text) {
             // Prepared before anything was captured: the session's settings now are the best there is, and
             // names may well be those of the mapped schema.
             self.learn_settings(scope).await?;
@@ -221,8 +251,12 @@ impl Connection {
     pub async fn settings_for_prepare(
         &mut self,
         scope: Option<&Scope>,
+        command: &Command,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if let Some(scope) = scope {
+        if let Some(scope) = scope
+            && !(command.rest.is_none()
+                && self.only_asks_about_last(scope, &command.payload()[1..]))
+        {
             self.learn_settings(scope).await?;
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))
@@ -269,8 +303,13 @@ fn loads(statement: &Digested) -> bool {
 
 /// Several statements of which one is opaque are relayed as they are; whatever any of them may have
 /// changed is swept.
-pub(super) fn sweep_of_all(routes: &[Route]) -> Sweep {
+pub(super) fn sweep_of_all(scope: &Scope, routes: &[Route]) -> Sweep {
+    // Routes after a change of the session were found without it.
+    let changes = routes.iter().any(|route| matches!(route, Route::Session(_)));
     let mut tables: Vec<TableName> = Vec::new();
+    if changes {
+        tables.extend(scope.tables.iter().cloned());
+    }
     for route in routes {
         match route {
             Route::Sweep { tables: named, .. } => tables.extend(named.iter().cloned()),

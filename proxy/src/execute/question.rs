@@ -1,15 +1,52 @@
-//! Questions about the statement before, where that one was wrapped: the server would answer them for
-//! Segue's COMMIT. Never here: the wrapping.
+//! Questions about the statement before. Where that one was wrapped, the server would answer them for
+//! Segue's COMMIT; and statements of Segue's own must not come in between.
+//! Never here: the wrapping.
+
+use segue_rules::plan::{SqlMode, reading};
+use segue_rules::route::Route;
+use segue_rules::sql::digest;
 
 use super::failure::{SessionError, client_io, server_io};
+use super::planner::Scope;
 use super::rewrite::{HeldAnswer, Part};
 use super::{Connection, Reply};
 use crate::wire::scan::Seen;
+
+/// Questions whose answer any statement of Segue's own in between would change.
+const QUESTION_WORDS: [&str; 8] = [
+    "ROW_COUNT",
+    "FOUND_ROWS",
+    "WARNING",
+    "ERROR",
+    "DIAGNOSTICS",
+    "PROFILE",
+    "LAST_QUERY_COST",
+    "OPTIMIZER_TRACE",
+];
 
 /// ROW_COUNT() after an error and after a result set.
 pub(super) const ROW_COUNT_OF_ERRORS: i64 = -1;
 
 impl Connection {
+    /// The text may ask about the statement before, and writes nothing whatever the session's settings and
+    /// database are: so nothing need be asked, and nothing may be.
+    pub(super) fn only_asks_about_last(&self, scope: &Scope, text: &[u8]) -> bool {
+        // In other character sets than ASCII even quotes may be parts of letters.
+        if !text.is_ascii() || !QUESTION_WORDS.iter().any(|word| contains(text, word)) {
+            return false;
+        }
+        let mapped = scope.ruleset.catalog.database.as_str();
+        let modes = [(false, false), (false, true), (true, false), (true, true)];
+        modes.into_iter().all(|(ansi_quotes, no_backslash_escapes)| {
+            let mode = SqlMode { ansi_quotes, no_backslash_escapes, ..SqlMode::default() };
+            let statements = digest(text, reading(&scope.ruleset.catalog, mode, "utf8mb4"));
+            statements.iter().all(|statement| {
+                let route = self.shared.plans.route(scope, statement, Some(mapped), mode);
+                !statement.uncertain && matches!(route, Route::Relay)
+            })
+        })
+    }
+
     /// Answers a SHOW WARNINGS or a SELECT ROW_COUNT() that follows a wrapped statement, as if that had not
     /// been wrapped; any other text ends the time for such questions.
     pub(super) async fn answer_question(
@@ -53,6 +90,11 @@ impl Connection {
         reply.sequence = held.rewrite(self.capabilities, part)?;
         self.client.send(&held.frames).await.map_err(client_io)
     }
+}
+
+/// Whether an ASCII word occurs, in letters of either case.
+fn contains(text: &[u8], word: &str) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn words(text: &[u8]) -> Vec<&[u8]> {

@@ -11,7 +11,7 @@ use crate::wire::channel::payload_of;
 use crate::wire::command::AnswerShape;
 use crate::wire::frame::{FrameWalker, HEAD_BYTES_MAX, HEADER_BYTES, PacketHead, put_packet};
 use crate::wire::query;
-use crate::wire::response::{EOF, ERR, OkPacket};
+use crate::wire::response::{EOF, ERR, NEW_EOF_BYTES_MIN, OkPacket};
 use crate::wire::rows::{TextRow, parse_text_row};
 use crate::wire::scan::{Next, Scanner, Seen};
 use crate::wire::status::StatusFlags;
@@ -172,7 +172,8 @@ fn rewrite_status(
     clear: StatusFlags,
 ) -> Result<(), SessionError> {
     // An old EOF packet has warnings first; a new one is laid out as an OK packet.
-    let at = if payload.first() == Some(&EOF) && payload.len() < 7 {
+    let is_old = (payload.len() as u64) < NEW_EOF_BYTES_MIN;
+    let at = if payload.first() == Some(&EOF) && is_old {
         3
     } else {
         OkPacket::status_at(payload).map_err(SessionError::Server)?

@@ -16,7 +16,7 @@ pub fn settings_query(server: ServerKind) -> String {
     };
     format!(
         "SELECT @@sql_mode, @@auto_increment_increment, @@character_set_client, DATABASE(), \
-         @@{isolation}"
+         @@{isolation}, @@sql_select_limit, @@autocommit"
     )
 }
 
@@ -31,6 +31,18 @@ pub struct Settings {
     pub charset: String,
     /// The session's isolation level locks gaps.
     pub gap_locks: bool,
+    /// A SELECT gives every row, and values as they are stored.
+    pub exact_reads: bool,
+    /// Where `autocommit` is off for the whole server, a new session's status flags say that it is on.
+    pub autocommit: bool,
+}
+
+/// `@@sql_select_limit` that limits nothing.
+const NO_SELECT_LIMIT: &str = "18446744073709551615";
+
+/// Whether values are read as they are stored: in this mode CHAR columns come with spaces at their end.
+fn reads_as_stored(sql_mode: &str) -> bool {
+    !sql_mode.to_ascii_uppercase().contains("PAD_CHAR_TO_FULL_LENGTH")
 }
 
 /// State of one session on the server.
@@ -93,6 +105,11 @@ impl SessionState {
         !self.isolation_is_uncertain && self.settings.as_ref().is_some_and(|s| s.gap_locks)
     }
 
+    /// What a SELECT of Segue's own gives in this session is what is stored.
+    pub fn reads_are_exact(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.exact_reads)
+    }
+
     /// The session was reset on the server.
     pub fn reset(&mut self) {
         self.settings = None;
@@ -106,9 +123,17 @@ impl SessionState {
         self.isolation_is_uncertain = true;
     }
 
+    /// A statement sets `autocommit`: from now on the flags say what it is.
+    pub fn forget_autocommit(&mut self) {
+        if let Some(settings) = &mut self.settings {
+            settings.autocommit = true;
+        }
+    }
+
     /// A statement that comes now commits by itself.
     pub fn autocommits(&self) -> bool {
-        self.status & AUTOCOMMIT != 0 && !self.in_transaction()
+        let told = self.settings.as_ref().is_none_or(|settings| settings.autocommit);
+        told && self.status & AUTOCOMMIT != 0 && !self.in_transaction()
     }
 
     /// Takes the answer to [`SETTINGS_QUERY`].
@@ -120,11 +145,14 @@ impl SessionState {
         let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else {
             return;
         };
+        let limited = text(5).is_none_or(|limit| limit != NO_SELECT_LIMIT);
         self.settings = Some(Settings {
+            exact_reads: !limited && reads_as_stored(&mode),
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),
             charset,
             gap_locks: text(4).is_some_and(|level| LEVELS_WITH_GAP_LOCKS.contains(&level.as_str())),
+            autocommit: text(6).as_deref() != Some("0"),
         });
         self.schema = text(3);
         self.schema_is_stale = false;
@@ -155,6 +183,9 @@ impl SessionState {
         match change {
             SessionChange::Use(schema) => self.use_schema(schema.clone()),
             SessionChange::SqlMode(text) => {
+                if !reads_as_stored(text) || !self.reads_are_exact() {
+                    self.settings = None;
+                }
                 if let Some(settings) = &mut self.settings {
                     settings.sql_mode = SqlMode::from_text(text);
                 }
@@ -192,7 +223,8 @@ mod tests {
 
     fn learn(state: &mut SessionState, level: &str) {
         let text = |text: &str| Some(text.as_bytes().to_vec());
-        state.learn(&vec![text(""), text("1"), text("utf8mb4"), None, text(level)]);
+        let limit = text(NO_SELECT_LIMIT);
+        state.learn(&vec![text(""), text("1"), text("utf8mb4"), None, text(level), limit]);
     }
 
     #[test]
@@ -202,6 +234,19 @@ mod tests {
         assert!(!state("READ-COMMITTED").locks_gaps());
         assert!(!state("READ-UNCOMMITTED").locks_gaps());
         assert!(!SessionState::new(AUTOCOMMIT, None).locks_gaps());
+    }
+
+    #[test]
+    fn a_mode_that_pads_is_asked_for_again_when_it_goes() {
+        let mut state = state("REPEATABLE-READ");
+        assert!(state.reads_are_exact());
+        let set = |mode: &str| SessionChange::SqlMode(mode.to_owned());
+        state.apply(&set("ansi"));
+        assert!(state.reads_are_exact());
+        state.apply(&set("pad_char_to_full_length"));
+        assert!(!state.reads_are_exact());
+        state.apply(&set(""));
+        assert!(state.settings.is_none());
     }
 
     #[test]

@@ -79,6 +79,8 @@ impl Connection {
                 // The statement itself may have changed settings, through a routine for example.
                 self.state.forget_settings();
                 self.state.may_hide_tables = true;
+                // MariaDB's EXECUTE IMMEDIATE takes a USE.
+                self.state.schema_is_stale = true;
                 self.definition_changed |= refusal.code == refusal_codes::DDL.code;
                 Ok(seen)
             }

@@ -41,13 +41,17 @@ impl Connection {
                 self.maybe_committing(scope, Ends::Certainly, frames, reply).await
             }
             TransactionVerb::AutocommitOn => {
+                self.state.forget_autocommit();
                 self.maybe_committing(scope, Ends::AsFlagged, frames, reply).await
+            }
+            TransactionVerb::AutocommitOff => {
+                self.state.forget_autocommit();
+                self.exchange(frames, reply).await
             }
             TransactionVerb::Rollback => self.rollback(scope, frames, reply).await,
             TransactionVerb::Savepoint
             | TransactionVerb::RollbackToSavepoint
-            | TransactionVerb::ReleaseSavepoint
-            | TransactionVerb::AutocommitOff => self.exchange(frames, reply).await,
+            | TransactionVerb::ReleaseSavepoint => self.exchange(frames, reply).await,
         }
     }
 

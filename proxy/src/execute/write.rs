@@ -15,6 +15,9 @@ use crate::wire::scan::Seen;
 /// Refusal code of a table whose keys the application may not read.
 const PRESELECT_REFUSED: &str = "preselect-refused";
 
+/// Refusal code of a session whose settings cut results short or pad their values.
+const INEXACT_READS: &str = "inexact-reads";
+
 /// Refusal code of writes that would have to be wrapped, but tables are locked.
 const TABLES_LOCKED: &str = "tables-locked";
 
@@ -185,6 +188,10 @@ impl Connection {
         for preselect in &bound.preselects {
             let Some(capture) = plan.captures.get(preselect.capture) else { continue };
             if !scope.tables.contains(&capture.table) {
+                continue;
+            }
+            if !self.state.reads_are_exact() {
+                entries.push(sweep(&capture.table, INEXACT_READS));
                 continue;
             }
             let answer = self.legs().own(&preselect.sql, capabilities).await?;

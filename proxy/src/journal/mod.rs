@@ -15,6 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -115,4 +116,30 @@ impl Journal {
             None => Ok(()),
         }
     }
+}
+
+/// What stands in the bytes of one segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Whole records in order: their id and where the payload stands; no payload where the record
+    /// removes another.
+    pub records: Vec<(u64, Option<Range<usize>>)>,
+    pub damaged_bytes: u64,
+    /// Bytes that recovery keeps; fewer than all where the tail is torn.
+    pub kept_bytes: usize,
+}
+
+/// Reads a segment's bytes as recovery does, without files: for checks of the format.
+pub fn survey(bytes: &[u8]) -> Survey {
+    let mut records = Vec::new();
+    let tally = record::scan(bytes, |found| match found {
+        record::Record::Put { id, payload } => records.push((id, Some(payload))),
+        record::Record::Remove { id } => records.push((id, None)),
+    });
+    Survey { records, damaged_bytes: tally.damaged_bytes, kept_bytes: tally.kept_bytes }
+}
+
+/// Appends a record to a segment's bytes as the writer does: for checks of the format.
+pub fn append_put(segment: &mut Vec<u8>, id: u64, payload: &[u8]) {
+    record::encode_put(segment, id, payload);
 }

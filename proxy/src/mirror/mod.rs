@@ -281,3 +281,8 @@ impl Mirror {
         }
     }
 }
+
+/// A journal record's debt, read and written again: for checks of the format. `None`: it is no debt.
+pub fn debt_written_again(record: &[u8]) -> Option<Vec<u8>> {
+    record::Debt::decode(record)?.encode().ok()
+}

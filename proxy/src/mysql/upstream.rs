@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use segue_config::limits;
-use segue_config::settings::UpstreamTls;
+use segue_config::settings::{Mysql, ProxyProtocol, UpstreamTls};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::wire::WireError;
 use crate::wire::channel::Channel;
+use crate::wire::proxy_header::Addresses;
 use crate::wire::transport::Transport;
 
 #[derive(Debug, thiserror::Error)]
@@ -29,16 +30,20 @@ pub enum UpstreamError {
 pub struct Upstream {
     address: Arc<str>,
     policy: UpstreamTls,
+    header: Option<ProxyProtocol>,
+    connect_timeout: Duration,
     connector: TlsConnector,
 }
 
 impl Upstream {
-    /// `address`: `host:port`. Certificates are not verified, as with MySQL's own PREFERRED mode:
+    /// Certificates are not verified, as with MySQL's own PREFERRED mode:
     /// servers sign their own, so there is nothing to verify it against.
-    pub fn new(address: &str, policy: UpstreamTls) -> Upstream {
+    pub fn new(settings: &Mysql) -> Upstream {
         Upstream {
-            address: address.into(),
-            policy,
+            address: settings.address.as_str().into(),
+            policy: settings.upstream_tls,
+            header: settings.proxy_protocol,
+            connect_timeout: settings.connect_timeout,
             connector: TlsConnector::from(Arc::new(any_certificate::client_config())),
         }
     }
@@ -51,21 +56,33 @@ impl Upstream {
         self.policy
     }
 
-    /// Opens the TCP connection. MySQL speaks first.
-    pub async fn connect(&self) -> Result<Channel, UpstreamError> {
+    /// Opens the TCP connection, and tells for whom where the server is to know. Then MySQL speaks first.
+    pub async fn connect(&self, addresses: Addresses) -> Result<Channel, UpstreamError> {
         let failed =
             |reason: String| UpstreamError::Connect { address: self.address.to_string(), reason };
-        let limit = Duration::from_secs(limits::UPSTREAM_CONNECT_SECONDS_MAX);
+        let limit = self.connect_timeout;
         let stream = tokio::time::timeout(limit, TcpStream::connect(&*self.address))
             .await
             .map_err(|_| failed(format!("no answer within {} s", limit.as_secs())))?
             .map_err(|e| failed(e.to_string()))?;
         stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
-        Ok(Channel::new(Transport::Plain(stream), limits::RELAY_CHUNK_BYTES))
+        let mut channel = Channel::new(Transport::Plain(stream), limits::RELAY_CHUNK_BYTES);
+        let header = match self.header {
+            Some(ProxyProtocol::V1) => addresses.text(),
+            Some(ProxyProtocol::V2) => addresses.binary(),
+            None => return Ok(channel),
+        };
+        channel.send(&header).await.map_err(|e| failed(e.to_string()))?;
+        Ok(channel)
     }
 
     /// Turns the leg to TLS, after the SSLRequest has been sent.
-    pub async fn encrypt(&self, channel: Channel) -> Result<Channel, UpstreamError> {
+    /// `server_name` is the one that the client asked for, if it is encrypted and named one.
+    pub async fn encrypt(
+        &self,
+        channel: Channel,
+        server_name: Option<&str>,
+    ) -> Result<Channel, UpstreamError> {
         let failed =
             |reason: String| UpstreamError::Tls { address: self.address.to_string(), reason };
         let transport = channel.into_transport().map_err(|e: WireError| failed(e.to_string()))?;
@@ -73,7 +90,9 @@ impl Upstream {
             return Err(failed("the leg is encrypted already".to_owned()));
         };
         let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+        let own = host.trim_matches(['[', ']']);
+        let name = ServerName::try_from(server_name.unwrap_or(own).to_owned())
+            .or_else(|_| ServerName::try_from(own.to_owned()))
             .or_else(|_| ServerName::try_from("mysql".to_owned()))
             .map_err(|e| failed(e.to_string()))?;
         let stream =

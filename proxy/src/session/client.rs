@@ -4,21 +4,23 @@
 use std::sync::Arc;
 
 use segue_config::limits;
-use tokio_util::sync::CancellationToken;
+use segue_rules::catalog::ServerKind;
 
-use super::SessionShared;
-use super::authentication::{Authenticated, Exchange};
+use super::authentication::{Authenticated, Challenge, Exchange};
+use super::idle::IdleTimer;
 use super::login::LoggedIn;
 use super::pin::Pin;
-use crate::execute::Connection;
+use super::{Drain, SessionShared};
 use crate::execute::command::Command;
 use crate::execute::failure::{SessionError, server_io};
 use crate::execute::prepared::Prepared;
 use crate::execute::state::SessionState;
+use crate::execute::{Connection, Legs};
+use crate::wire::capability;
 use crate::wire::command::{self, AnswerShape, answer_shape};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::login::Login;
-use crate::wire::response::ERR;
+use crate::wire::response::{ERR, ErrPacket};
 use crate::wire::scan::Seen;
 
 /// Refusal code of commands that nobody knows.
@@ -31,8 +33,13 @@ pub struct Client {
     pin: Option<Pin>,
     /// The greeting's challenge.
     scramble: Vec<u8>,
+    /// `None`: it may be idle for ever.
+    idle: Option<IdleTimer>,
     shared: Arc<SessionShared>,
 }
+
+/// COM_QUIT.
+const QUIT_FRAME: [u8; 5] = [1, 0, 0, 0, command::QUIT];
 
 /// Whether the session goes on after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +56,12 @@ impl Client {
         let state = SessionState::new(status, login.database.map(schema_name)).of(number);
         let execution = shared.execution.clone();
         let connection = Connection::new(client, server, login.capabilities, state, execution);
-        Client { connection, pin: None, scramble, shared }
+        let idle = shared.limits.idle_timeout.map(IdleTimer::new);
+        Client { connection, pin: None, scramble, idle, shared }
     }
 
-    pub async fn serve(mut self, stop: CancellationToken) -> Result<(), SessionError> {
-        let result = self.commands(&stop).await;
+    pub async fn serve(mut self, drain: Drain) -> Result<(), SessionError> {
+        let result = self.commands(&drain).await;
         let Connection { mut client, mut server, .. } = self.connection;
         if let Ok(After::Duplex) = result {
             return crate::execute::duplex(client, server).await.map_err(server_io);
@@ -63,9 +71,9 @@ impl Client {
         result.map(|_| ())
     }
 
-    async fn commands(&mut self, stop: &CancellationToken) -> Result<After, SessionError> {
+    async fn commands(&mut self, drain: &Drain) -> Result<After, SessionError> {
         loop {
-            let Some(command) = self.next(stop).await? else {
+            let Some(command) = self.next(drain).await? else {
                 return Ok(After::End);
             };
             let after = self.carry_out(command).await?;
@@ -81,7 +89,7 @@ impl Client {
         }
     }
 
-    async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Command>, SessionError> {
+    async fn next(&mut self, drain: &Drain) -> Result<Option<Command>, SessionError> {
         let idle = self.connection.is_idle();
         // The next statement runs under the rules of then; only its size limit is chosen now.
         let planned = self
@@ -91,10 +99,45 @@ impl Client {
         let whole_max =
             if planned { limits::COMMAND_PLANNED_BYTES_MAX } else { limits::RELAY_CHUNK_BYTES };
         let mut legs = self.connection.legs();
+        let timer = &mut self.idle;
+        let timed = timer.is_some();
+        let over = async {
+            if let Some(timer) = timer {
+                timer.begin();
+                timer.over().await;
+            }
+        };
         tokio::select! {
             biased;
-            command = legs.command(whole_max) => command,
-            () = stop.cancelled(), if idle => Ok(None),
+            command = legs.command(whole_max) => return command,
+            () = drain.let_go(), if idle => {
+                self.shared.metrics.cut("drain");
+                self.leave().await;
+            }
+            () = over, if timed => {
+                self.shared.metrics.cut("idle");
+                self.tell_idle().await;
+                self.leave().await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the session on the server in the way that it does not count as aborted.
+    async fn leave(&mut self) {
+        let _ = self.connection.server.send(&QUIT_FRAME).await;
+    }
+
+    /// MySQL says why it lets an idle client go (since 8.0.24); MariaDB does not.
+    async fn tell_idle(&mut self) {
+        if self.shared.scopes.server() == ServerKind::MySql {
+            let error = ErrPacket::new(
+                4031,
+                b"HY000",
+                "The client was disconnected by the server because of inactivity. See wait_timeout \
+                 and interactive_timeout for configuring this behavior.",
+            );
+            let _ = self.connection.client.send_packet(0, &error.write()).await;
         }
     }
 
@@ -113,7 +156,8 @@ impl Client {
                 self.connection.relay_unknown(scope, &command, UNKNOWN_COMMAND).await?;
             }
             (command::STMT_PREPARE, _) => {
-                let settings = self.connection.settings_for_prepare(scope.as_ref()).await?;
+                let settings =
+                    self.connection.settings_for_prepare(scope.as_ref(), &command).await?;
                 let seen = self.relay(&command).await?;
                 self.remember_prepared(&command, settings, seen);
             }
@@ -183,6 +227,9 @@ impl Client {
             command::INIT_DB if seen.error.is_none() && whole => {
                 connection.state.use_schema(schema_name(command.payload()[1..].to_vec()));
             }
+            command::SET_OPTION if seen.error.is_none() && whole => {
+                connection.set_option(&command.payload());
+            }
             command::RESET_CONNECTION if seen.error.is_none() => connection.forget_session(),
             _ => {}
         }
@@ -206,13 +253,28 @@ impl Client {
     }
 
     async fn change_user(&mut self, command: Command) -> Result<After, SessionError> {
-        let login = Login::parse_change_user(&command.payload(), self.connection.capabilities);
-        self.connection.server.send(&command.frames).await.map_err(server_io)?;
+        let capabilities = self.connection.capabilities;
+        let login = Login::parse_change_user(&command.payload(), capabilities);
+        let Legs { client, server } = self.connection.legs();
+        let unlike = client.is_tls() != server.is_tls();
+        if unlike && command.rest.is_none() && login.as_ref().is_ok_and(Login::reveals_password) {
+            let withheld = Login::unanswered_change_user(&command.payload(), capabilities);
+            let payload = withheld.map_err(SessionError::Client)?;
+            server.send_packet(0, &payload).await.map_err(server_io)?;
+        } else {
+            server.send(&command.frames).await.map_err(server_io)?;
+        }
         if let Some(mut walker) = command.rest {
             self.connection.legs().rest_of_packet(&mut walker).await?;
         }
-        let scramble = self.scramble.clone();
-        let exchange = Exchange { legs: self.connection.legs(), offset: 0, scramble };
+        let plugin = login.as_ref().map(|login| login.plugin.clone()).unwrap_or_default();
+        let exchange = Exchange {
+            legs: self.connection.legs(),
+            offset: 0,
+            challenge: Challenge { plugin, scramble: self.scramble.clone() },
+            key: self.shared.entrance.key.as_ref(),
+            factors: capabilities & capability::MULTI_FACTOR_AUTHENTICATION != 0,
+        };
         match exchange.relay().await? {
             Authenticated::Yes { status } => {
                 self.connection.forget_session();

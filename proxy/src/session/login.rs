@@ -6,18 +6,23 @@
 
 use segue_config::limits;
 use segue_config::settings::UpstreamTls;
-use tokio_rustls::TlsAcceptor;
 
-use super::authentication::{Authenticated, Exchange};
+use super::authentication::{Authenticated, Challenge, Exchange};
+use super::entrance::Entrance;
 use crate::execute::Legs;
 use crate::execute::failure::{SessionError, client_io, server_io};
 use crate::mysql::upstream::Upstream;
+use crate::wire::WireError;
 use crate::wire::capability::{self, Capabilities};
-use crate::wire::channel::Channel;
+use crate::wire::channel::{Channel, Packet};
 use crate::wire::greeting::Greeting;
 use crate::wire::login::{self, Login, LoginHead};
+use crate::wire::proxy_header::Addresses;
 use crate::wire::response::ERR;
 use crate::wire::transport::Transport;
+
+const CERTIFICATE_NOT_PASSED_ON: &str = "MySQL refused a login whose client showed a certificate: Segue cannot show a client's certificate to \
+     MySQL, so accounts that REQUIRE X509, ISSUER or SUBJECT cannot log in through Segue";
 
 /// Both legs of a client that is logged in.
 pub struct LoggedIn {
@@ -31,21 +36,35 @@ pub struct LoggedIn {
     pub number: u32,
 }
 
+/// A client whose handshake response has been read.
+struct Introduced {
+    client: Channel,
+    response: Vec<u8>,
+    sequence: u8,
+    /// It showed a certificate of its own, which cannot be shown to MySQL.
+    certificate: bool,
+}
+
 /// `None`: MySQL refused the login and the client has been told so in MySQL's words.
 pub async fn log_in(
     mut client: Channel,
+    addresses: Addresses,
     upstream: &Upstream,
-    tls: &TlsAcceptor,
+    entrance: &Entrance,
 ) -> Result<Option<LoggedIn>, SessionError> {
-    let mut server = match upstream.connect().await {
-        Ok(server) => server,
-        Err(e) => return Err(tell_before_login(&mut client, e.into()).await),
+    let greeted = tokio::select! {
+        biased;
+        greeted = greeting(upstream, addresses) => greeted,
+        () = client.gone() => return Err(SessionError::Client(WireError::Closed)),
     };
-    let mut first =
-        server.packet(limits::LOGIN_PACKET_BYTES_MAX).await.map_err(SessionError::Server)?;
+    let (mut server, mut first) = match greeted {
+        Ok(greeted) => greeted,
+        Err(error) => return Err(tell_before_login(&mut client, error).await),
+    };
     if first.payload.first() == Some(&ERR) {
         // Too many connections, host blocked: MySQL's word stands.
         client.send_packet(first.sequence, &first.payload).await.map_err(client_io)?;
+        client.shutdown().await;
         return Ok(None);
     }
     let greeting = Greeting::parse(&first.payload).map_err(SessionError::Server)?;
@@ -57,7 +76,8 @@ pub async fn log_in(
     greeting.narrow(&mut first.payload, offered);
     client.send_packet(first.sequence, &first.payload).await.map_err(client_io)?;
 
-    let (mut client, mut response, sequence) = client_response(client, tls).await?;
+    let introduced = client_response(client, &mut server, entrance).await?;
+    let Introduced { mut client, mut response, sequence, certificate } = introduced;
     let head = LoginHead::parse(&response).map_err(SessionError::Client)?;
     let mut login = Login::parse(&response).map_err(SessionError::Client)?;
     let encrypt = match upstream.policy() {
@@ -65,6 +85,10 @@ pub async fn log_in(
         UpstreamTls::Always => true,
         UpstreamTls::Never => false,
     };
+    if encrypt != client.is_tls() && login.reveals_password() {
+        // What it is on one leg it must not be on the other: let the server ask for it.
+        response = Login::unanswered(&response).map_err(SessionError::Client)?;
+    }
     let mut wanted = understood(head.capabilities) & !capability::SSL;
     if encrypt {
         wanted |= capability::SSL;
@@ -76,42 +100,95 @@ pub async fn log_in(
     if encrypt {
         let request = login::ssl_request(&response);
         server.send_packet(server_sequence, &request).await.map_err(server_io)?;
-        server = upstream.encrypt(server).await?;
+        server = upstream.encrypt(server, client.server_name()).await?;
         server_sequence += 1;
     }
     server.send_packet(server_sequence, &response).await.map_err(server_io)?;
-    let offset = sequence.wrapping_sub(server_sequence);
     let scramble = greeting.scramble;
-    let legs = Legs { client: &mut client, server: &mut server };
-    let exchange = Exchange { legs, offset, scramble: scramble.clone() };
-    let outcome = exchange.relay().await?;
-    Ok(match outcome {
-        Authenticated::Yes { status } => {
-            Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection })
+    let exchange = Exchange {
+        legs: Legs { client: &mut client, server: &mut server },
+        offset: sequence.wrapping_sub(server_sequence),
+        challenge: Challenge { plugin: login.plugin.clone(), scramble: scramble.clone() },
+        key: entrance.key.as_ref(),
+        factors: login.capabilities & capability::MULTI_FACTOR_AUTHENTICATION != 0,
+    };
+    let Authenticated::Yes { status } = exchange.relay().await? else {
+        if certificate {
+            tracing::warn!("{CERTIFICATE_NOT_PASSED_ON}");
         }
-        Authenticated::No => None,
-    })
+        server.shutdown().await;
+        client.shutdown().await;
+        return Ok(None);
+    };
+    Ok(Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection }))
 }
 
-/// The client's handshake response, after TLS if it asked for TLS, with its sequence id.
+/// The connection to MySQL, and the first packet it sends.
+async fn greeting(
+    upstream: &Upstream,
+    addresses: Addresses,
+) -> Result<(Channel, Packet), SessionError> {
+    let mut server = upstream.connect(addresses).await?;
+    let first = server.packet(limits::LOGIN_PACKET_BYTES_MAX).await;
+    Ok((server, first.map_err(SessionError::Server)?))
+}
+
+/// The client's handshake response, after TLS if it asked for TLS. The server may lose patience meanwhile
+/// (`connect_timeout`).
 async fn client_response(
     mut client: Channel,
-    tls: &TlsAcceptor,
-) -> Result<(Channel, Vec<u8>, u8), SessionError> {
+    server: &mut Channel,
+    entrance: &Entrance,
+) -> Result<Introduced, SessionError> {
     let max = limits::LOGIN_PACKET_BYTES_MAX;
-    let mut packet = client.packet_exact(max).await.map_err(SessionError::Client)?;
+    let mut certificate = false;
+    let packet = unless_ended(server, client.packet_exact(max)).await;
+    let mut packet = match packet {
+        Ok(packet) => packet.map_err(SessionError::Client)?,
+        Err(last) => return Err(pass_last_word(&mut client, last, 0).await),
+    };
     let head = LoginHead::parse(&packet.payload).map_err(SessionError::Client)?;
     if head.is_ssl_request {
         let Transport::Plain(stream) = client.into_transport().map_err(SessionError::Client)?
         else {
             return Err(SessionError::Login("TLS inside of TLS"));
         };
-        let stream = tls.accept(stream).await.map_err(SessionError::ClientTls)?;
+        let stream = unless_ended(server, entrance.tls.accept(stream)).await;
+        let stream = stream
+            .map_err(|_| SessionError::Server(WireError::Closed))?
+            .map_err(SessionError::ClientTls)?;
+        certificate = stream.get_ref().1.peer_certificates().is_some();
         client =
             Channel::new(Transport::Tls(Box::new(stream.into())), limits::CLIENT_READ_AHEAD_BYTES);
-        packet = client.packet(max).await.map_err(SessionError::Client)?;
+        packet = match unless_ended(server, client.packet(max)).await {
+            Ok(packet) => packet.map_err(SessionError::Client)?,
+            Err(last) => return Err(pass_last_word(&mut client, last, 1).await),
+        };
     }
-    Ok((client, packet.payload, packet.sequence))
+    let Packet { payload, sequence } = packet;
+    Ok(Introduced { client, response: payload, sequence, certificate })
+}
+
+/// Waits for the client, unless the server ends before: then `Err` has its last packet, if it sent one.
+async fn unless_ended<T>(
+    server: &mut Channel,
+    client: impl Future<Output = T>,
+) -> Result<T, Option<Packet>> {
+    tokio::select! {
+        biased;
+        heard = client => Ok(heard),
+        last = server.packet(limits::LOGIN_PACKET_BYTES_MAX) => Err(last.ok()),
+    }
+}
+
+/// `offset`: how far the client's sequence ids are ahead.
+async fn pass_last_word(client: &mut Channel, last: Option<Packet>, offset: u8) -> SessionError {
+    if let Some(last) = last {
+        let sequence = last.sequence.wrapping_add(offset);
+        let _ = client.send_packet(sequence, &last.payload).await;
+    }
+    client.shutdown().await;
+    SessionError::Server(WireError::Closed)
 }
 
 /// Without capabilities that the relay does not understand.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use segue_rules::catalog::Catalog;
+use segue_rules::catalog::{Catalog, ServerKind};
 use segue_rules::value::TableName;
 
 use crate::control::{Generation, Live, Pinned};
@@ -46,6 +46,11 @@ impl Scopes {
     /// The next statement will be planned.
     pub fn captures_now(&self) -> bool {
         self.captures && !self.live.current().phases.all_mysql_only()
+    }
+
+    /// The family of the server.
+    pub fn server(&self) -> ServerKind {
+        self.live.current().ruleset.catalog.server
     }
 
     /// The catalog has to be read again.

@@ -1,6 +1,8 @@
 //! TLS towards clients: the configured certificate, or one made at start.
 //! Never here: TLS towards MySQL.
 
+mod shown_certificate;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,12 +13,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 
+use shown_certificate::ShownCertificate;
+
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("{path}: {reason}")]
     File { path: String, reason: String },
     #[error("[tls] certificate and key must be given together")]
     Incomplete,
+    #[error("no RSA key could be made for passwords of clients without TLS")]
+    Key,
     #[error("certificate: {0}")]
     Certificate(String),
 }
@@ -28,9 +34,13 @@ pub fn acceptor(settings: &Tls) -> Result<TlsAcceptor, TlsError> {
         (None, None) => self_signed()?,
         _ => return Err(TlsError::Incomplete),
     };
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(ShownCertificate(provider.clone()));
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
+        .and_then(|builder| {
+            builder.with_client_cert_verifier(verifier).with_single_cert(certificates, key)
+        })
         .map_err(|e| TlsError::Certificate(e.to_string()))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -37,6 +37,8 @@ pub struct Metrics {
     /// Client connections open now.
     pub connections: IntGauge,
     pub connections_total: IntCounter,
+    /// Clients that Segue itself refused or let go, by reason.
+    cut: IntCounterVec,
     /// Failed connection attempts to MySQL.
     pub upstream_failures: IntCounter,
     /// Bytes of the journal on disk.
@@ -147,6 +149,13 @@ impl Metrics {
                 "segue_connections_total",
                 "Client connections accepted.",
             ),
+            cut: counters(
+                &r,
+                "segue_connections_cut_total",
+                "Clients that Segue itself refused or let go: `too-many`, `login-timeout`, `idle`, \
+                 `drain` (idle at a stop).",
+                &["reason"],
+            ),
             upstream_failures: counter(
                 &r,
                 "segue_upstream_failures_total",
@@ -164,6 +173,11 @@ impl Metrics {
             ),
             registry: r,
         }
+    }
+
+    /// Counts a client that Segue itself refused or let go. `reason` is one of a fixed set.
+    pub fn cut(&self, reason: &'static str) {
+        self.cut.with_label_values(&[reason]).inc();
     }
 
     /// Shows the books of a mapped table from its first moment, so that a rate over its first entry is

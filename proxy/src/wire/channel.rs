@@ -1,8 +1,13 @@
 //! One leg of a connection: a transport with a bounded read buffer, in bytes and in packets.
 //! Never here: what a packet means.
 
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::WireError;
 use super::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES, frame_length, put_packet};
@@ -21,15 +26,25 @@ pub struct Channel {
     buffer: BytesMut,
     /// Bytes asked for in one read.
     chunk_bytes: usize,
+    /// The last read filled all the room it had.
+    bulk: bool,
 }
+
+/// Room of a read that waits; a full one is followed by reads of the whole chunk.
+const SMALL_READ_BYTES: usize = 8 * 1024;
 
 impl Channel {
     pub fn new(transport: Transport, chunk_bytes: usize) -> Self {
-        Channel { transport, buffer: BytesMut::new(), chunk_bytes }
+        Channel { transport, buffer: BytesMut::new(), chunk_bytes, bulk: false }
     }
 
     pub fn is_tls(&self) -> bool {
         self.transport.is_tls()
+    }
+
+    /// The server's name that a client asked for when it began TLS.
+    pub fn server_name(&self) -> Option<&str> {
+        self.transport.server_name()
     }
 
     /// Gives the transport back, for a TLS handshake. Fails where bytes were already read ahead: they
@@ -61,10 +76,35 @@ impl Channel {
         self.buffer.split_to(count)
     }
 
+    /// Gives the room of an empty buffer back; for waits of unknown length.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+            self.bulk = false;
+        }
+    }
+
     /// Reads once; 0 means that the other side closed. Cancel safe.
+    ///
+    /// Thousands of clients wait most of the time, so no room is held for what may come: small answers
+    /// go over the stack, and only bulk gets a buffer of its own to be read into.
     pub async fn fill(&mut self) -> std::io::Result<usize> {
-        self.buffer.reserve(self.chunk_bytes);
-        self.transport.read_buf(&mut self.buffer).await
+        if self.bulk {
+            self.buffer.reserve(self.chunk_bytes);
+            return self.transport.read_buf(&mut self.buffer).await;
+        }
+        poll_fn(|context| self.poll_small(context)).await
+    }
+
+    fn poll_small(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let mut space = [const { MaybeUninit::uninit() }; SMALL_READ_BYTES];
+        let room = space.len().min(self.chunk_bytes);
+        let mut read = ReadBuf::uninit(&mut space[..room]);
+        ready!(Pin::new(&mut self.transport).poll_read(context, &mut read))?;
+        let bytes = read.filled();
+        self.buffer.extend_from_slice(bytes);
+        self.bulk = bytes.len() == room;
+        Poll::Ready(Ok(bytes.len()))
     }
 
     /// Reads until `count` bytes are buffered.
@@ -75,6 +115,11 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    /// Waits until this leg ends while nothing is read from it, as before the greeting. Reads nothing.
+    pub async fn gone(&self) {
+        self.transport.gone().await;
     }
 
     /// Writes bytes and hands them to the network.

@@ -1,5 +1,5 @@
 //! What a client sends to log in: SSLRequest, HandshakeResponse41, COM_CHANGE_USER.
-//! Never here: the authentication data itself, which passes through unread.
+//! Never here: the authentication data itself, which passes through unread or is withheld.
 //!
 //! See dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html
 //! and page_protocol_com_change_user.html.
@@ -7,9 +7,13 @@
 use super::WireError;
 use super::capability::{self, Capabilities};
 use super::cursor::Cursor;
+use super::sha2;
 
 /// An SSLRequest is the fixed part of a handshake response and nothing else.
 pub const SSL_REQUEST_BYTES: usize = 32;
+
+/// Named where a client's answer is withheld from the server.
+const NO_PLUGIN: &[u8] = b"segue_withheld";
 
 /// The fixed part of the first packet of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,10 @@ pub struct Login {
     /// Collation id of the connection's character set.
     pub collation: u16,
     pub database: Option<Vec<u8>>,
+    /// The plugin that made the authentication data; empty where the client does not tell.
+    pub plugin: Vec<u8>,
+    /// It did make some.
+    pub is_answered: bool,
 }
 
 impl LoginHead {
@@ -82,19 +90,67 @@ impl Login {
         let mut cursor = Cursor::new(payload, "handshake response");
         cursor.bytes(SSL_REQUEST_BYTES)?;
         cursor.nul_bytes()?; // user
-        if caps & capability::PLUGIN_AUTH_LENENC_DATA != 0 {
-            cursor.length_bytes()?;
-        } else if caps & capability::SECURE_CONNECTION != 0 {
-            let length = cursor.u8()?;
-            cursor.bytes(usize::from(length))?;
-        } else {
-            cursor.nul_bytes()?;
-        }
+        let answer = answer(&mut cursor, caps)?;
         let mut database = None;
         if caps & capability::CONNECT_WITH_DB != 0 && !cursor.is_empty() {
             database = name(cursor.nul_bytes()?);
         }
-        Ok(Login { capabilities: caps, collation: u16::from(head.collation), database })
+        Ok(Login {
+            capabilities: caps,
+            collation: u16::from(head.collation),
+            database,
+            plugin: plugin(&mut cursor, caps).to_vec(),
+            is_answered: !answer.is_empty(),
+        })
+    }
+
+    /// The authentication data may be the password itself, on an encrypted leg, or a question that only
+    /// a plain leg answers.
+    pub fn reveals_password(&self) -> bool {
+        self.is_answered && self.plugin == sha2::SHA256
+    }
+
+    /// The same handshake response without authentication data, and made by a plugin that no account has:
+    /// the server then asks for the account's plugin.
+    pub fn unanswered(payload: &[u8]) -> Result<Vec<u8>, WireError> {
+        let caps = LoginHead::parse(payload)?.capabilities;
+        let mut cursor = Cursor::new(payload, "handshake response");
+        cursor.bytes(SSL_REQUEST_BYTES)?;
+        cursor.nul_bytes()?; // user
+        let mut other = payload[..payload.len() - cursor.rest().len()].to_vec();
+        answer(&mut cursor, caps)?;
+        // An empty one is one zero in each of the three forms.
+        other.push(0);
+        if caps & capability::CONNECT_WITH_DB != 0 && !cursor.is_empty() {
+            other.extend_from_slice(cursor.nul_bytes()?);
+            other.push(0);
+        }
+        plugin(&mut cursor, caps);
+        other.extend_from_slice(NO_PLUGIN);
+        other.push(0);
+        other.extend_from_slice(cursor.rest());
+        Ok(other)
+    }
+
+    /// The same for a COM_CHANGE_USER.
+    pub fn unanswered_change_user(
+        payload: &[u8],
+        capabilities: Capabilities,
+    ) -> Result<Vec<u8>, WireError> {
+        let mut cursor = Cursor::new(payload, "COM_CHANGE_USER");
+        cursor.u8()?;
+        cursor.nul_bytes()?; // user
+        let mut other = payload[..payload.len() - cursor.rest().len()].to_vec();
+        answer(&mut cursor, capabilities & !capability::PLUGIN_AUTH_LENENC_DATA)?;
+        other.push(0);
+        other.extend_from_slice(cursor.nul_bytes()?);
+        other.push(0);
+        other.extend_from_slice(cursor.bytes(2)?); // collation
+        plugin(&mut cursor, capabilities);
+        other.extend_from_slice(NO_PLUGIN);
+        other.push(0);
+        other.extend_from_slice(cursor.rest());
+        Ok(other)
     }
 
     /// Reads a COM_CHANGE_USER (command byte included).
@@ -105,16 +161,33 @@ impl Login {
         let mut cursor = Cursor::new(payload, "COM_CHANGE_USER");
         cursor.u8()?;
         cursor.nul_bytes()?; // user
-        if capabilities & capability::SECURE_CONNECTION != 0 {
-            let length = cursor.u8()?;
-            cursor.bytes(usize::from(length))?;
-        } else {
-            cursor.nul_bytes()?;
-        }
+        let answer = answer(&mut cursor, capabilities & !capability::PLUGIN_AUTH_LENENC_DATA)?;
         let database = name(cursor.nul_bytes()?);
         let collation = if cursor.rest().len() >= 2 { cursor.u16()? } else { 0 };
-        Ok(Login { capabilities, collation, database })
+        let plugin = plugin(&mut cursor, capabilities).to_vec();
+        Ok(Login { capabilities, collation, database, plugin, is_answered: !answer.is_empty() })
     }
+}
+
+/// The authentication data of a handshake response.
+fn answer<'a>(cursor: &mut Cursor<'a>, caps: Capabilities) -> Result<&'a [u8], WireError> {
+    if caps & capability::PLUGIN_AUTH_LENENC_DATA != 0 {
+        cursor.length_bytes()
+    } else if caps & capability::SECURE_CONNECTION != 0 {
+        let length = cursor.u8()?;
+        cursor.bytes(usize::from(length))
+    } else {
+        cursor.nul_bytes()
+    }
+}
+
+/// The name of the plugin, where there is one. Some clients leave its NUL out at the end of the packet.
+fn plugin<'a>(cursor: &mut Cursor<'a>, caps: Capabilities) -> &'a [u8] {
+    if caps & capability::PLUGIN_AUTH == 0 {
+        return &[];
+    }
+    let rest = cursor.rest();
+    cursor.nul_bytes().unwrap_or_else(|_| cursor.bytes(rest.len()).unwrap_or_default())
 }
 
 fn name(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -150,12 +223,46 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_withheld_and_all_else_stays() {
+        let known = capability::PROTOCOL_41 | capability::CONNECT_WITH_DB | capability::PLUGIN_AUTH;
+        for (more, answer) in [
+            (capability::SECURE_CONNECTION, &b"\x03pw\0"[..]),
+            (capability::SECURE_CONNECTION | capability::PLUGIN_AUTH_LENENC_DATA, b"\x03pw\0"),
+            (0, b"pw\0"),
+        ] {
+            let mut p = response(known | more);
+            p.extend_from_slice(
+                &[b"bob\0", answer, b"shop\0sha256_password\0\x03\x01a\0"].concat(),
+            );
+            let login = Login::parse(&p).unwrap();
+            assert_eq!(
+                (login.plugin.as_slice(), login.is_answered),
+                (&b"sha256_password"[..], true)
+            );
+            let withheld = Login::unanswered(&p).unwrap();
+            let login = Login::parse(&withheld).unwrap();
+            assert_eq!((login.plugin.as_slice(), login.is_answered), (NO_PLUGIN, false));
+            assert_eq!(login.database.as_deref(), Some(&b"shop"[..]));
+            assert_eq!(withheld[..36], p[..36]);
+            assert!(withheld.ends_with(b"\x03\x01a\0"));
+            assert!(!withheld.windows(2).any(|pair| pair == b"pw"));
+        }
+    }
+
+    #[test]
     fn change_user_tells_database_and_collation() {
         let login = Login::parse_change_user(
             b"\x11bob\0\x02xyshop\0\x2d\0caching_sha2_password\0",
-            capability::SECURE_CONNECTION,
+            capability::SECURE_CONNECTION | capability::PLUGIN_AUTH,
         )
         .unwrap();
+        assert_eq!(login.plugin, b"caching_sha2_password");
+        let capabilities = capability::SECURE_CONNECTION | capability::PLUGIN_AUTH;
+        let withheld = Login::unanswered_change_user(
+            b"\x11bob\0\x02xyshop\0\x2d\0sha256_password\0\x03\x01a\0",
+            capabilities,
+        );
+        assert_eq!(withheld.unwrap(), b"\x11bob\0\0shop\0\x2d\0segue_withheld\0\x03\x01a\0");
         assert_eq!((login.database.as_deref(), login.collation), (Some(&b"shop"[..]), 45));
     }
 
@@ -163,6 +270,8 @@ mod tests {
         #[test]
         fn any_bytes_are_a_login_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Login::parse(&bytes);
+            let _ = Login::unanswered(&bytes);
+            let _ = Login::unanswered_change_user(&bytes, Capabilities::MAX);
             let _ = Login::parse_change_user(&bytes, Capabilities::MAX);
             let _ = ssl_request(&bytes);
         }

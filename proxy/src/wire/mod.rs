@@ -10,6 +10,7 @@ pub mod execute;
 pub mod frame;
 pub mod greeting;
 pub mod login;
+pub mod proxy_header;
 pub mod query;
 pub mod response;
 pub mod rows;

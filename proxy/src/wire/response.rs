@@ -14,6 +14,10 @@ pub const EOF: u8 = 0xfe;
 pub const ERR: u8 = 0xff;
 pub const LOCAL_INFILE: u8 = 0xfb;
 
+/// An 0xFE packet of this length on is laid out as an OK packet; a shorter one, of 5 bytes, is the old EOF
+/// packet.
+pub const NEW_EOF_BYTES_MIN: u64 = 7;
+
 /// An OK packet's fixed fields; messages and session tracking behind them are not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OkPacket {

@@ -113,8 +113,9 @@ impl Scanner {
             },
             State::Columns { left: 1 } => self.after_columns(),
             State::Columns { left } => State::Columns { left: left - 1 },
+            State::ColumnsEnd if packet.first() == Some(response::ERR) => self.error(packet)?,
             State::ColumnsEnd => {
-                let (_, status) = response::parse_eof(packet.head)?;
+                let status = status_at_end(packet)?;
                 self.status(status);
                 self.out_parameters = status & PS_OUT_PARAMS != 0;
                 if status & CURSOR_EXISTS != 0 { State::Done } else { State::Rows }
@@ -152,8 +153,7 @@ impl Scanner {
             Some(response::LOCAL_INFILE) => Ok(None),
             // Seen from MariaDB for some statements of replication; carries only a status.
             Some(response::EOF) if packet.length < 9 => {
-                let (_, status) = response::parse_eof(packet.head)?;
-                Ok(Some(self.result_ends(status)))
+                Ok(Some(self.result_ends(status_at_end(packet)?)))
             }
             _ => {
                 let mut cursor = Cursor::new(packet.head, "column count");
@@ -184,12 +184,10 @@ impl Scanner {
             if packet.length >= FRAME_PAYLOAD_MAX as u64 {
                 return Ok(None);
             }
-            return Ok(Some(OkPacket::parse(packet.head)?.status));
-        }
-        if packet.length >= 9 {
+        } else if packet.length >= 9 {
             return Ok(None);
         }
-        Ok(Some(response::parse_eof(packet.head)?.1))
+        status_at_end(packet).map(Some)
     }
 
     fn row(&mut self, packet: PacketHead<'_>) -> Result<State, WireError> {
@@ -269,6 +267,18 @@ impl Scanner {
         let unannounced = std::mem::take(&mut self.out_parameters);
         if unannounced || status & MORE_RESULTS_EXISTS != 0 { State::First } else { State::Done }
     }
+}
+
+/// The status of an 0xFE packet, in either layout: MySQL ends a result set whose error a routine's handler
+/// catches by the packet of old, whatever was agreed.
+fn status_at_end(packet: PacketHead<'_>) -> Result<StatusFlags, WireError> {
+    if packet.first() != Some(response::EOF) {
+        return Err(WireError::Malformed("end of column definitions"));
+    }
+    if packet.length < response::NEW_EOF_BYTES_MIN {
+        return Ok(response::parse_eof(packet.head)?.1);
+    }
+    Ok(OkPacket::parse(packet.head)?.status)
 }
 
 fn definitions(count: u64, then: u64) -> State {

@@ -56,6 +56,17 @@ fn result_sets_end_with_their_last_eof() {
 }
 
 #[test]
+fn rows_cut_short_in_a_routine_end_with_an_old_eof() {
+    let cut: &[u8] = &[0xfe, 0, 0, 0x0a, 0];
+    for row in [&[ROW][..], &[]] {
+        let packets = [&[&[1], COLUMN], row, &[cut, &[1], COLUMN, ROW, END_OK]].concat();
+        let (steps, seen) = walk(AnswerShape::Results, capability::DEPRECATE_EOF, &packets);
+        done_only_at_the_end(&steps);
+        assert_eq!(seen.results, 2);
+    }
+}
+
+#[test]
 fn an_ok_packet_follows_out_parameters_announced_or_not() {
     let columns_end: &[u8] = &[0xfe, 0, 0, 0x0a, 0x10];
     // MySQL 9.7 and MariaDB 10.11.

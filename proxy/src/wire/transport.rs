@@ -14,8 +14,29 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// The server's name that a client asked for when it began TLS.
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Transport::Tls(stream) => match &**stream {
+                TlsStream::Server(stream) => stream.get_ref().1.server_name(),
+                TlsStream::Client(_) => None,
+            },
+            Transport::Plain(_) => None,
+        }
+    }
+
     pub fn is_tls(&self) -> bool {
         matches!(self, Transport::Tls(_))
+    }
+
+    /// Waits for the end of a plain connection without reading from it; for ever where bytes are waiting.
+    pub async fn gone(&self) {
+        if let Transport::Plain(stream) = self
+            && !matches!(stream.peek(&mut [0]).await, Ok(1..))
+        {
+            return;
+        }
+        std::future::pending().await
     }
 }
 

@@ -10,6 +10,9 @@ use super::reading::Reading;
 use super::slot::{LiteralKind, Slot, SlotSource};
 use super::token::{Token, TokenKind};
 
+/// Stands for an optimizer hint that sets variables for the statement.
+pub(super) const SETTING_HINT: &str = "/*+ SET_VAR */";
+
 /// One statement of a text, literals removed.
 #[derive(Clone, Debug)]
 pub struct Digested {
@@ -40,7 +43,11 @@ pub fn digest(text: &[u8], reading: Reading<'_>) -> Vec<Digested> {
     while let Some(raw) = lexer.next() {
         let semicolon = matches!(&raw, Raw::Punctuation(range) if &text[range.clone()] == b";");
         if semicolon && builder.body.depth == 0 {
-            builder.finish(lexer.position() - 1, false, &mut done);
+            let end = lexer.position() - 1;
+            // Two minuses, which would become a comment where the statement is sent alone.
+            builder.out.uncertain |= text[..end].ends_with(b"--");
+            builder.finish(end, false, &mut done);
+            lexer.begin_statement();
             builder = Builder::new(text, reading, lexer.position());
         } else {
             builder.push(raw, lexer.spaced);
@@ -83,6 +90,8 @@ impl Body {
 
 struct Builder<'a> {
     source: &'a [u8],
+    /// Names are in UTF-8, so that they can be compared with a catalog's.
+    unicode: bool,
     out: Digested,
     body: Body,
     parameters: usize,
@@ -100,7 +109,8 @@ impl<'a> Builder<'a> {
             uncertain: false,
             no_backslash_escapes: reading.sql_mode.no_backslash_escapes,
         };
-        Builder { source, out, body: Body::default(), parameters: 0 }
+        let unicode = reading.names_are_unicode();
+        Builder { source, unicode, out, body: Body::default(), parameters: 0 }
     }
 
     fn finish(mut self, end: usize, broken: bool, done: &mut Vec<Digested>) {
@@ -117,7 +127,7 @@ impl<'a> Builder<'a> {
 
     fn utf8(&mut self, range: Range<usize>) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(&self.source[range]);
-        self.out.uncertain |= matches!(text, Cow::Owned(_));
+        self.out.uncertain |= matches!(text, Cow::Owned(_)) || !(self.unicode || text.is_ascii());
         text
     }
 
@@ -157,6 +167,10 @@ impl<'a> Builder<'a> {
                 self.slot(SlotSource::Parameter(number), false);
             }
             Raw::Literal(kind, range) => self.literal(kind, range),
+            Raw::SettingHint => {
+                // Nothing that writes is understood with it: it may change what a 0 or a quote means.
+                self.out.append(SETTING_HINT, TokenKind::Punctuation, spaced);
+            }
         }
     }
 

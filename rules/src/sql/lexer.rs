@@ -16,6 +16,8 @@ pub(super) enum Raw {
     Parameter,
     Variable(Range<usize>),
     Punctuation(Range<usize>),
+    /// An optimizer hint that sets a variable for this statement; others change no result.
+    SettingHint,
 }
 
 /// The introducers that MySQL and MariaDB know (`_utf8mb4'..'`).
@@ -43,10 +45,19 @@ pub(super) struct Lexer<'a> {
     pub spaced: bool,
     after_dot: bool,
     after_name: bool,
+    /// A hint of the kind of [`Raw::SettingHint`] was passed.
+    setting_hint: bool,
 }
 
 pub(super) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+/// Whether a comment is an optimizer hint such as `/*+ SET_VAR(sql_mode = '') */`.
+fn sets_variable(comment: &[u8]) -> bool {
+    let name = b"SET_VAR";
+    comment.starts_with(b"/*+")
+        && comment.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name))
 }
 
 fn is_space(byte: u8) -> bool {
@@ -60,11 +71,17 @@ impl<'a> Lexer<'a> {
             at: 0,
             reading,
             in_code_comment: false,
-            broken: reading.quotes_hide_in_characters() && !text.is_ascii(),
+            broken: false,
             spaced: false,
             after_dot: false,
             after_name: false,
+            setting_hint: false,
         }
+    }
+
+    /// A statement ended at a `;`. The server reads what follows afresh, outside of any comment.
+    pub fn begin_statement(&mut self) {
+        self.in_code_comment = false;
     }
 
     pub fn position(&self) -> usize {
@@ -82,6 +99,9 @@ impl<'a> Lexer<'a> {
     /// The next token, or `None` at the end.
     pub fn next(&mut self) -> Option<Raw> {
         self.spaced = self.skip_space();
+        if std::mem::take(&mut self.setting_hint) {
+            return Some(Raw::SettingHint);
+        }
         let first = *self.text.get(self.at)?;
         let start = self.at;
         let raw = match first {
@@ -117,7 +137,7 @@ impl<'a> Lexer<'a> {
                 [byte, ..] if is_space(*byte) => self.at += 1,
                 [b'#', ..] => self.skip_line(),
                 [b'-', b'-'] => self.skip_line(),
-                [b'-', b'-', byte, ..] if *byte <= b' ' => self.skip_line(),
+                [b'-', b'-', byte, ..] if *byte <= b' ' || *byte == 0x7f => self.skip_line(),
                 [b'/', b'*', ..] => self.comment(),
                 [b'*', b'/', ..] if self.in_code_comment => {
                     self.in_code_comment = false;
@@ -142,31 +162,32 @@ impl<'a> Lexer<'a> {
 
     fn comment(&mut self) {
         let code = match (self.peek(2), self.peek(3), self.reading.dialect) {
-            (b'!', ..) => Some(3),
-            (b'M', b'!', Dialect::MariaDb) => Some(4),
+            (b'!', ..) => Some((3, false)),
+            (b'M', b'!', Dialect::MariaDb) => Some((4, true)),
             _ => None,
         };
-        let Some(skip) = code else { return self.skip_comment() };
+        let Some((skip, for_mariadb)) = code else { return self.skip_comment(0) };
         let digits = self.rest()[skip..].iter().take(6).take_while(|b| b.is_ascii_digit()).count();
         let digits = if digits >= 5 { digits } else { 0 };
         let version = self.rest()[skip..skip + digits]
             .iter()
             .fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-        if self.in_code_comment || !self.reading.executes(version) {
-            return self.skip_comment();
+        if !self.reading.executes(version, for_mariadb) {
+            return self.skip_comment(1);
         }
+        // Code in code: the first end ends both.
         self.in_code_comment = true;
         self.at += skip + digits;
     }
 
-    /// Skips a comment with the comments inside it only if it is a skipped versioned one, as the
-    /// servers do.
-    fn skip_comment(&mut self) {
-        let nests = self.peek(2) == b'!';
+    /// Skips a comment. The servers see comments in comments only where they skip code for another
+    /// version, and there only one level of them.
+    fn skip_comment(&mut self, nests: usize) {
+        let start = self.at;
         let mut depth = 0usize;
         while self.at < self.text.len() {
             match self.rest() {
-                [b'/', b'*', ..] if depth == 0 || nests => {
+                [b'/', b'*', ..] if depth <= nests => {
                     depth += 1;
                     self.at += 2;
                 }
@@ -174,6 +195,7 @@ impl<'a> Lexer<'a> {
                     self.at += 2;
                     depth -= 1;
                     if depth == 0 {
+                        self.setting_hint |= sets_variable(&self.text[start..self.at]);
                         return;
                     }
                 }
@@ -189,8 +211,12 @@ impl<'a> Lexer<'a> {
         self.at += 1;
         while self.at < self.text.len() {
             let byte = self.text[self.at];
-            if byte == b'\\' && escapes {
-                self.at += 2;
+            if byte >= 0x80 {
+                self.at += self.reading.character_bytes(self.rest());
+            } else if byte == b'\\' && escapes {
+                // The character that it escapes may have several bytes.
+                let escaped = self.rest().get(1..).unwrap_or_default();
+                self.at += 1 + self.reading.character_bytes(escaped);
             } else if byte != quote {
                 self.at += 1;
             } else if self.peek(1) == quote && self.at + 1 < self.text.len() {
@@ -209,18 +235,28 @@ impl<'a> Lexer<'a> {
         Raw::Literal(kind, start..self.at)
     }
 
+    /// `@name`, `@'name'` and the like, and `@@scope.name`.
     fn variable(&mut self) -> Raw {
         let start = self.at;
-        self.at += if self.peek(1) == b'@' { 2 } else { 1 };
+        let system = self.peek(1) == b'@';
+        self.at += if system { 2 } else { 1 };
         loop {
             match self.peek(0) {
-                b'`' | b'\'' | b'"' => self.quoted(false),
-                byte if is_word_byte(byte) || byte == b'.' => self.at += 1,
+                b'`' => self.quoted(false),
+                b'"' if self.reading.sql_mode.ansi_quotes => self.quoted(false),
+                b'\'' | b'"' if !system => {
+                    self.quoted(!self.reading.sql_mode.no_backslash_escapes);
+                }
+                byte if is_word_byte(byte) || (!system && byte == b'.') => {
+                    let is_name = |b: &&u8| is_word_byte(**b) || (!system && **b == b'.');
+                    self.at += self.rest().iter().take_while(is_name).count();
+                }
                 _ => break,
             }
-            if self.at >= self.text.len() {
+            if !(system && self.peek(0) == b'.') {
                 break;
             }
+            self.at += 1;
         }
         Raw::Variable(start..self.at)
     }
@@ -238,6 +274,9 @@ impl<'a> Lexer<'a> {
         let length = self.rest().iter().take_while(|b| is_word_byte(**b)).count();
         let word = &self.text[start..start + length];
         self.at += length;
+        // MySQL 9 quotes a routine's code like that: `$$ .. $$`, `$name$ .. $name$`.
+        self.broken |=
+            self.reading.dialect == Dialect::MySql && word[0] == b'$' && word[1..].contains(&b'$');
         let next = self.peek(0);
         if self.after_dot {
             return Raw::Word(start..self.at);
@@ -264,6 +303,7 @@ impl<'a> Lexer<'a> {
             return word;
         };
         let after_word = self.at;
+        let before = (self.in_code_comment, self.broken, self.setting_hint);
         self.skip_space();
         let kind = match *charset {
             "utf8" | "utf8mb3" | "utf8mb4" => LiteralKind::Unicode,
@@ -283,6 +323,7 @@ impl<'a> Lexer<'a> {
             }
             _ => {
                 self.at = after_word;
+                (self.in_code_comment, self.broken, self.setting_hint) = before;
                 word
             }
         }

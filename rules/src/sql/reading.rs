@@ -50,18 +50,51 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Whether code in a versioned comment is executed by this server.
-    pub(super) fn executes(&self, version: u32) -> bool {
+    /// Whether code in a versioned comment is executed by this server. `for_mariadb`: the comment
+    /// begins with `/*M!`.
+    pub(super) fn executes(&self, version: u32, for_mariadb: bool) -> bool {
         // MariaDB skips comments meant for MySQL 5.7 and later.
-        let foreign = self.dialect == Dialect::MariaDb && (50_700..100_000).contains(&version);
+        let foreign = self.dialect == Dialect::MariaDb
+            && !for_mariadb
+            && (50_700..100_000).contains(&version);
         !foreign && version <= self.version
     }
 
-    /// Character sets in which a quote or a backslash can be the second byte of a character.
-    pub(super) fn quotes_hide_in_characters(&self) -> bool {
-        ["sjis", "cp932", "big5", "gbk", "gb18030", "gb2312", "ujis", "euckr", "eucjpms"]
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(self.charset))
+    /// Names are sent in UTF-8, or are taken as such.
+    pub(super) fn names_are_unicode(&self) -> bool {
+        ["utf8mb4", "utf8mb3", "utf8", "binary"].iter().any(|name| self.is(name))
+    }
+
+    fn is(&self, charset: &str) -> bool {
+        charset.eq_ignore_ascii_case(self.charset)
+    }
+
+    /// Bytes of the first character, at least 1. Only for the character sets in which a quote or a backslash
+    /// can be part of a character is this ever more than 1.
+    ///
+    /// See the `ismbchar` functions in strings/ctype-{big5,gbk,sjis,cp932,gb18030}.cc of MySQL.
+    pub(super) fn character_bytes(&self, text: &[u8]) -> usize {
+        let (first, second) = match text {
+            [first, second, ..] if *first >= 0x80 => (*first, *second),
+            _ => return 1,
+        };
+        let double = if self.is("gbk") || self.is("gb18030") {
+            matches!(first, 0x81..=0xfe) && matches!(second, 0x40..=0x7e | 0x80..=0xfe)
+        } else if self.is("sjis") || self.is("cp932") {
+            matches!(first, 0x81..=0x9f | 0xe0..=0xfc)
+                && matches!(second, 0x40..=0x7e | 0x80..=0xfc)
+        } else if self.is("big5") {
+            matches!(first, 0xa1..=0xf9) && matches!(second, 0x40..=0x7e | 0xa1..=0xfe)
+        } else {
+            false
+        };
+        if double {
+            return 2;
+        }
+        match text {
+            [0x81..=0xfe, b'0'..=b'9', 0x81..=0xfe, b'0'..=b'9', ..] if self.is("gb18030") => 4,
+            _ => 1,
+        }
     }
 }
 
@@ -91,9 +124,10 @@ mod tests {
             version: 101_106,
             charset: "utf8mb4",
         };
-        assert!(reading.executes(50_100));
-        assert!(!reading.executes(80_000));
-        assert!(reading.executes(100_100));
-        assert!(!reading.executes(110_000));
+        assert!(reading.executes(50_100, false));
+        assert!(!reading.executes(80_000, false));
+        assert!(reading.executes(80_000, true));
+        assert!(reading.executes(100_100, false));
+        assert!(!reading.executes(110_000, true));
     }
 }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::statement::{Cause, Statement};
+use super::statement::{Cause, Setting, Statement};
 use super::{Dialect, Digested, Reading, SlotValue, SqlMode, digest, parse, slot_values};
 
 const READING: Reading<'static> = Reading {
@@ -156,8 +156,83 @@ fn what_cannot_be_read_with_certainty_says_so() {
     assert!(!literal[0].uncertain);
     assert_eq!(slot_values(&literal[0], b"SELECT '\xff'", &[], "utf8mb4"), [SlotValue::Opaque]);
     assert_eq!(slot_values(&literal[0], b"SELECT '\xff'", &[], "latin1"), [text("ÿ")]);
-    let wide = digest(b"SELECT '\x95\x5c'", Reading { charset: "sjis", ..READING });
-    assert!(wide.iter().all(|d| d.uncertain));
+    assert!(
+        digest(b"SELECT `a` AS \xc3\xa9", Reading { charset: "latin1", ..READING })[0].uncertain
+    );
+    assert!(
+        one("CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ 1 $$", READING).uncertain
+    );
+}
+
+#[test]
+fn quotes_and_backslashes_hide_in_characters() {
+    let check = |charset: &str, sql: &[u8], expected: &str| {
+        let digests = digest(sql, Reading { charset, ..READING });
+        let texts: Vec<&str> = digests.iter().map(|d| d.text.as_str()).collect();
+        assert_eq!(texts, [expected], "{charset}");
+        assert!(!digests[0].uncertain, "{charset}");
+        let values = slot_values(&digests[0], sql, &[], charset);
+        assert_eq!(values[0], SlotValue::Opaque, "{charset}");
+    };
+    for charset in ["sjis", "cp932", "gbk", "gb18030"] {
+        check(charset, b"SELECT '\x95\x5c', 2", "SELECT ? , ?");
+        check(charset, b"SELECT '\\\x95\x5c', '2'", "SELECT ? , ?");
+    }
+    check("big5", b"SELECT '\xa5\x5c', '; DELETE FROM t'", "SELECT ? , ?");
+    check("gb18030", b"SELECT '\x81\x30\x81\x30', 1", "SELECT ? , ?");
+    // Where they do not hide, a backslash escapes.
+    check("latin1x", b"SELECT '\x95\x5c', 2', 3", "SELECT ? , ?");
+    let name = digest(b"SELECT `\x95\x5c`", Reading { charset: "sjis", ..READING });
+    assert!(name[0].uncertain, "names are compared as UTF-8");
+}
+
+#[test]
+fn a_statement_begins_outside_of_comments() {
+    let texts = |sql: &str| -> Vec<String> {
+        digest(sql.as_bytes(), READING).into_iter().map(|d| d.text).collect()
+    };
+    assert_eq!(texts("/*! SELECT 1; SELECT 2 */"), ["SELECT ?", "SELECT ? * /"]);
+    assert_eq!(texts("SELECT /*! 1 /*! , 2 */ , 3"), ["SELECT ? , ? , ?"]);
+    assert!(digest(b"SELECT 1 --; SELECT 2", READING)[0].uncertain, "alone it would be another");
+}
+
+#[test]
+fn skipped_code_holds_one_level_of_comments() {
+    check("SELECT /*!99999 a /* b /* c */ d */ 1 /* e /* f */", "SELECT ?", &[SlotValue::Int(1)]);
+    let maria = Reading { dialect: Dialect::MariaDb, version: 101_106, ..READING };
+    assert_eq!(one("SELECT /*M!99999 a */ b /*M!999999 /* c */ d */", maria).text, "SELECT a b");
+}
+
+#[test]
+fn variables_end_where_the_server_ends_them() {
+    check(
+        "SELECT @a'b', @`c d`, @'e\\'f', @g.h",
+        "SELECT @a ? , @`c d` , @'e\\'f' , @g.h",
+        &[text("b")],
+    );
+    check(
+        "SELECT @@sql_mode'x', @@session.`sql_mode`",
+        "SELECT @@sql_mode ? , @@session.`sql_mode`",
+        &[text("x")],
+    );
+    assert_eq!(digest(b"SELECT @a'\\'; DELETE FROM t; -- '", READING).len(), 1);
+}
+
+#[test]
+fn a_hint_that_sets_variables_is_part_of_the_statement() {
+    check("SELECT /*+ MAX_EXECUTION_TIME(9) */ a", "SELECT a", &[]);
+    check("SELECT /*+ SET_VAR(sql_mode = 'x') */ a", "SELECT /*+ SET_VAR */ a", &[]);
+    for sql in [
+        "INSERT /*+ SET_VAR(sql_mode = 'NO_AUTO_VALUE_ON_ZERO') */ INTO t VALUES (0)",
+        "INSERT /*+ set_var(auto_increment_increment=9) */ t VALUES (0), (0)",
+        "REPLACE /*+ SET_VAR(a=1) */ t VALUES (0)",
+        "UPDATE /*+ SET_VAR(a=1) */ t SET a = 1",
+        "DELETE /*+ SET_VAR(a=1) */ FROM t",
+        "INSERT INTO t SELECT /*+ SET_VAR(a=1) */ a FROM u",
+    ] {
+        let parsed = parse(&one(sql, READING));
+        assert!(matches!(parsed, Statement::Opaque(Cause::Clause(_))), "{sql}: {parsed:?}");
+    }
 }
 
 #[test]
@@ -166,6 +241,23 @@ fn only_settings_that_matter_keep_their_literals() {
         one("SET sql_mode='A', @x='secret', NAMES 'utf8'", READING).text,
         "SET sql_mode = 'A' , @x = ? , NAMES 'utf8'"
     );
+}
+
+#[test]
+fn settings_are_seen_in_every_spelling() {
+    for sql in [
+        "SET sql_mode = 'ANSI'",
+        "SET SESSION sql_mode := 'ANSI'",
+        "SET @a = 1, @@local.`sql_mode` = 'ANSI'",
+        "SET @@session . sql_mode = 'ANSI'",
+        "SET @@SESSION /* x */ . /* y */ SQL_MODE = 'ANSI'",
+    ] {
+        let parsed = parse(&one(sql, READING));
+        assert_eq!(parsed, Statement::Set(vec![Setting::SqlMode("ansi".into())]), "{sql}");
+    }
+    for sql in ["SET auto_increment_increment = 7", "SET @@session . collation_connection = 'x'"] {
+        assert_eq!(parse(&one(sql, READING)), Statement::Set(vec![Setting::Unknown]), "{sql}");
+    }
 }
 
 #[test]

@@ -190,6 +190,45 @@ impl SegueProcess {
         wait_until("segue", &self.kept, &self.log, START_LIMIT, || self.api.is_healthy()).await
     }
 
+    /// Another process on the same ports, files and environment, prepared to take over. It writes its own
+    /// log, and is started with [`SegueProcess::start_again`].
+    pub fn successor(&self, environment: &[(&str, &str)]) -> Result<SegueProcess> {
+        let settings = self.folder.join("segue.toml").into_os_string();
+        let program = program("segue")?.into_os_string();
+        let words = [program, "serve".into(), "--take-over".into(), "--config".into(), settings];
+        let mut command = ChildCommand::new(words);
+        let own = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        command.environment = self.environment.iter().cloned().chain(own).collect();
+        let environment = command.environment.clone();
+        let folder = scratch("successor")?;
+        let log = folder.join("segue.log");
+        let kept = Kept::new(Keeper::new(&command, &log, Leftovers::Keep)?);
+        let (mysql_port, admin_port) = (self.mysql_port, self.admin_port);
+        let api = Api::at(admin_port);
+        Ok(SegueProcess {
+            kept,
+            folder: self.folder.clone(),
+            log,
+            mysql_port,
+            admin_port,
+            api,
+            environment,
+        })
+    }
+
+    /// Starts it and waits for nothing.
+    pub async fn launch(&self) -> Result<()> {
+        self.kept.with(|keeper| keeper.start().map(|_| ())).await
+    }
+
+    /// Sends a signal by its name, as `kill` knows it.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.kept.pid().context("segue does not run")?.to_string();
+        let sent = tokio::process::Command::new("kill").args(["-s", name, &pid]).status().await;
+        anyhow::ensure!(sent.context("run kill")?.success(), "kill -s {name} {pid} failed");
+        Ok(())
+    }
+
     /// Runs `segue tables create`: engines behind a URL get their tables only so.
     pub async fn create_tables(&self) -> Result<()> {
         let output = self.command(&["tables", "create"]).await?;
@@ -224,10 +263,7 @@ impl SegueProcess {
 
     /// SIGHUP: files are read again.
     pub async fn hang_up(&self) -> Result<()> {
-        let pid = self.kept.pid().context("segue does not run")?.to_string();
-        let sent = tokio::process::Command::new("kill").args(["-HUP", &pid]).status().await;
-        anyhow::ensure!(sent.context("run kill")?.success(), "kill -HUP {pid} failed");
-        Ok(())
+        self.signal("HUP").await
     }
 
     /// Process id while it runs.

@@ -56,12 +56,18 @@ impl Server {
     /// A server of one's own, or `None` and a recorded skip. Servers that run by themselves are no use
     /// to tests that stop them.
     pub async fn own(kind: Kind) -> Option<Server> {
+        Server::own_with(kind, &[]).await
+    }
+
+    /// The same, with further command line options.
+    pub async fn own_with(kind: Kind, options: &[String]) -> Option<Server> {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         match Installation::find(kind) {
             Ok(Installation::Running { .. }) => {
                 skip("the given server cannot be stopped by tests");
                 None
             }
-            Ok(_) => Some(Server::start(kind).await.expect("the server starts")),
+            Ok(_) => Some(Server::start_with(kind, &options).await.expect("the server starts")),
             Err(reason) => {
                 skip(&reason);
                 None
@@ -115,6 +121,13 @@ impl Server {
     pub async fn connect(&self) -> Result<Conn> {
         let opts = Opts::from_url(&self.url).context("read the server's URL")?;
         Conn::new(opts).await.context("connect to the server")
+    }
+
+    /// Empties the cache of caching_sha2_password: the next login needs the password itself.
+    pub async fn forget_passwords(&self) -> Result<()> {
+        let mut connection = self.connect().await?;
+        connection.query_drop("FLUSH PRIVILEGES").await?;
+        connection.disconnect().await.context("disconnect")
     }
 
     /// A new database whose name begins with `name`, filled by `schema` (statements parted by `;`).

@@ -60,6 +60,16 @@ impl Recorder {
     /// Logs in with an account that has no password. `wanted` is narrowed by what the server offers.
     pub async fn connect(address: &str, user: &str, database: &str, wanted: u64) -> Result<Self> {
         let stream = TcpStream::connect(address).await.context("connect")?;
+        Recorder::log_in(stream, user, database, wanted).await
+    }
+
+    /// The same on a connection that is there already. An empty database is none.
+    pub async fn log_in(
+        stream: TcpStream,
+        user: &str,
+        database: &str,
+        wanted: u64,
+    ) -> Result<Self> {
         stream.set_nodelay(true)?;
         let mut recorder =
             Recorder { stream, capabilities: 0, statement: 0, connection_id: 0, greeting: vec![] };
@@ -74,6 +84,9 @@ impl Recorder {
             | u64::from(rest[14]) << 16
             | u64::from(rest[15]) << 24;
         let mut wanted = wanted | capability::ALWAYS | capability::CONNECT_WITH_DB;
+        if database.is_empty() {
+            wanted &= !capability::CONNECT_WITH_DB;
+        }
         if offered & capability::LONG_PASSWORD == 0 {
             // MariaDB, which offers more in a further place.
             offered |=
@@ -88,8 +101,11 @@ impl Recorder {
         let mut response = vec![a, b, c, d, 0, 0, 0, 4, 45];
         response.extend_from_slice(&[0; 19]);
         response.extend_from_slice(&extended);
-        for text in [user, "", database, "mysql_native_password"] {
-            // An empty password is an empty answer, whatever its framing.
+        // An empty password is an empty answer, whatever its framing.
+        let named = [user, "", database, "mysql_native_password"];
+        let unnamed = [user, "", "mysql_native_password"];
+        let texts = if database.is_empty() { &unnamed[..] } else { &named };
+        for text in texts {
             response.extend_from_slice(text.as_bytes());
             response.push(0);
         }

@@ -20,8 +20,6 @@ const CAPABILITIES: u64 = capability::DEPRECATE_EOF;
 const SOON: Duration = Duration::from_secs(20);
 /// Nothing more comes from a server that has been silent for so long.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Above Segue's limit for logins.
-const LOGIN_LIMIT: Duration = Duration::from_secs(75);
 
 async fn open(address: &str, database: &Database) -> Recorder {
     Recorder::connect(address, "root", &database.name, CAPABILITIES).await.unwrap()
@@ -114,6 +112,39 @@ on_each_server!(server_killed_in_the_middle_of_a_result, |shared: &'static Serve
     serves(&segue, &database).await;
 });
 
+// The flags of a new session say then that it commits by itself.
+on_each_server!(autocommit_off_for_the_whole_server, |shared: &'static Server| async move {
+    let Some(server) = Server::own(shared.kind()).await else { return };
+    let database = shop::database(&server).await;
+    let segue = shop::segue(&server, &database, "dual-write").await;
+    let mut root = server.connect().await.unwrap();
+    root.query_drop("SET GLOBAL autocommit = 0").await.unwrap();
+    let mut outcomes = vec![];
+    for address in [server.address(), shop::address(&segue)] {
+        let mut recorder = open(&address, &database).await;
+        let mut answers = vec![];
+        for sql in [
+            "INSERT INTO users (id, username, email, password_hash) VALUES (1, 'a', 'a', 'h')",
+            "UPDATE users SET first_name = 'x' WHERE email LIKE 'a%'",
+            "ROLLBACK",
+            "SELECT COUNT(*) FROM users",
+            "SET autocommit = DEFAULT",
+            "DELETE FROM users WHERE email LIKE 'a%'",
+            "INSERT INTO users (id, username, email, password_hash) VALUES (1, 'a', 'a', 'h')",
+            "UPDATE users SET first_name = 'x' WHERE email LIKE 'a%'",
+            "ROLLBACK",
+            "SET autocommit = 1",
+            "UPDATE users SET first_name = 'x' WHERE email LIKE 'a%'",
+            "ROLLBACK",
+            "SELECT COUNT(*) FROM users",
+        ] {
+            answers.push(recorder.run(&Step::query(sql)).await.unwrap());
+        }
+        outcomes.push(answers);
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
+});
+
 on_each_server!(client_that_leaves_ends_what_it_began, |server: &'static Server| async move {
     let database = shop::database(server).await;
     let segue = shop::segue(server, &database, "dual-write").await;
@@ -178,7 +209,9 @@ on_each_server!(nonsense_after_the_login, |server: &'static Server| async move {
 
 on_each_server!(nonsense_in_place_of_a_login, |server: &'static Server| async move {
     let database = shop::database(server).await;
-    let segue = shop::segue(server, &database, "dual-write").await;
+    // Long enough for those that send something, on a busy machine.
+    let limit = [("SEGUE_LISTEN_LOGIN_TIMEOUT", "5")];
+    let segue = shop::segue_with(server, &database, "dual-write", &limit).await;
     let half = [&[0x40, 0, 0, 1, 0x8d, 0xa2, 0x0b, 0][..], &[0; 10]].concat();
     let cut_ssl_request = [&[32, 0, 0, 1, 0x8d, 0xaa, 0x0b, 0][..], &[0; 28]].concat();
     let cases: [(&str, Vec<u8>); 8] = [
@@ -211,9 +244,10 @@ on_each_server!(nonsense_in_place_of_a_login, |server: &'static Server| async mo
     }
     for mut stream in waiting {
         let mut rest = vec![];
-        let read = timeout(LOGIN_LIMIT, stream.read_to_end(&mut rest)).await;
+        let read = timeout(SOON, stream.read_to_end(&mut rest)).await;
         assert!(read.is_ok(), "a client without login is sent away");
     }
+    assert_eq!(segue.metric("segue_connections_cut_total").await.unwrap(), 2.0);
     clients(&segue, 0.0).await;
     serves(&segue, &database).await;
 });

@@ -18,7 +18,19 @@ pub async fn database(server: &Server) -> Database {
 
 /// Segue before a store, in a phase.
 pub async fn segue(server: &Server, database: &Database, phase: &str) -> SegueProcess {
-    let config = SegueConfig::new(server, database, CONTRACT).with_phase(phase);
+    segue_with(server, database, phase, &[]).await
+}
+
+/// The same with settings of the environment.
+pub async fn segue_with(
+    server: &Server,
+    database: &Database,
+    phase: &str,
+    environment: &[(&str, &str)],
+) -> SegueProcess {
+    let mut config = SegueConfig::new(server, database, CONTRACT).with_phase(phase);
+    let given = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    config.environment.extend(given);
     SegueProcess::start(&config).await.unwrap()
 }
 

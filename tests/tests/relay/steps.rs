@@ -91,6 +91,7 @@ pub fn binary(database: &str) -> Vec<Step> {
         execute(vec![Parameter::Int(4), text("x")]),
     ];
     steps.extend(commands(database));
+    steps.extend(questions());
     steps.extend((0..20).map(|i| Step::query(format!("SELECT REPEAT('x', {})", 250 + i))));
     // MariaDB closes the connection of a client that sends one.
     steps.push(Step::Unknown(vec![0x7f, 1, 2]));
@@ -109,7 +110,13 @@ fn commands(database: &str) -> Vec<Step> {
         Step::InitDb(database.into()),
         Step::SetOption(1),
         Step::query("SELECT 1; SELECT 2"),
+        Step::query("INSERT INTO categories (id, name) VALUES (700, 'No'); SELECT 2"),
+        Step::query("DELETE FROM users WHERE username = 'una'; DELETE FROM users"),
+        Step::query("SELECT 2;"),
+        Step::ResetConnection,
+        Step::query("INSERT INTO categories (id, name) VALUES (701, 'No'); SELECT 2"),
         Step::SetOption(0),
+        Step::query("SELECT id FROM categories WHERE id >= 700; SELECT COUNT(*) FROM users"),
         Step::query("SELECT 1; SELECT 2"),
         file("scratch", b"201\ta\t1\n202\tb\t2\n"),
         file("scratch", b"201\ta\t1\n203\tb\twrong\n"),
@@ -124,6 +131,32 @@ fn commands(database: &str) -> Vec<Step> {
         Step::query("UPDATE users SET first_name = 'Left' WHERE username = 'una'"),
         Step::ResetConnection,
         Step::query("SELECT @left, first_name FROM users WHERE username = 'una'"),
+    ]
+}
+
+/// Questions about the statement before, where the session's settings may just have changed.
+fn questions() -> Vec<Step> {
+    let execute = || Step::Execute { cursor: 0, parameters: vec![] };
+    let unknown = "SET sql_mode = CONCAT(@@sql_mode, ',NO_ENGINE_SUBSTITUTION')";
+    let exists = [b"CREATE TABLE IF NOT EXISTS scratch (id INT) COMMENT '\x819\xef0'".as_slice()];
+    vec![
+        Step::query(unknown),
+        Step::query("REPLACE INTO scratch (id) VALUES (401), (402)"),
+        Step::Prepare("SELECT ROW_COUNT()".into()),
+        execute(),
+        Step::CloseStatement,
+        Step::query(unknown),
+        Step::query("REPLACE INTO scratch (id) VALUES (401), (402)"),
+        Step::query("SELECT ROW_COUNT(), \"found\", 'a\\nb'"),
+        // Names in a character set that is not read.
+        Step::query("SET NAMES gb18030"),
+        Step::query(exists.concat()),
+        Step::query("SHOW WARNINGS"),
+        Step::query(exists.concat()),
+        Step::query("SELECT @@warning_count"),
+        Step::query(exists.concat()),
+        Step::query("SHOW COUNT(*) WARNINGS"),
+        Step::query("SET NAMES utf8mb4"),
     ]
 }
 

@@ -7,11 +7,12 @@ use crate::assert_none;
 use crate::tree::{Source, read, sources};
 
 /// What each crate may depend on among our own.
-const CRATES: [(&str, &[&str]); 5] = [
+const CRATES: [(&str, &[&str]); 6] = [
     ("rules", &[]),
     ("config", &["segue-rules"]),
     ("proxy", &["segue-rules", "segue-config"]),
     ("tests", &["segue-rules", "segue-config", "segue", "xtask"]),
+    ("fuzz", &["segue-rules", "segue-config", "segue"]),
     ("xtask", &[]),
 ];
 

@@ -45,6 +45,8 @@ const STOPWATCH: Placement = Placement {
         "proxy/src/telemetry",
         "proxy/src/mirror",
         "proxy/src/cli",
+        // It tells how long a client has been idle.
+        "proxy/src/session/idle.rs",
         // It times its own requests for the metrics.
         "proxy/src/dynamo",
         // Its writer paces its syncs.

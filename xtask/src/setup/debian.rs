@@ -80,6 +80,14 @@ pub fn make_unstable_root(steps: &Steps, root: &Path) -> Result<()> {
     fs::rename(&making, root).with_context(|| format!("rename to {}", root.display()))
 }
 
+/// Installs a further package in the private root.
+pub fn install_in_root(steps: &Steps, root: &Path, package: &str) -> Result<()> {
+    let mut command = Command::new("chroot");
+    command.arg(root).env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["apt-get", "-y", "-q", "install", "--no-install-recommends", package]);
+    steps.quietly(&format!("install {package} in {}", root.display()), &mut command)
+}
+
 fn chroot(root: &Path, words: &[&str]) -> Result<std::process::ExitStatus> {
     let output = Command::new("chroot").arg(root).args(words).output();
     Ok(output.with_context(|| format!("chroot {}", root.display()))?.status)

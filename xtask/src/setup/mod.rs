@@ -99,12 +99,49 @@ fn install(steps: &Steps, kind: Kind) -> Result<()> {
     }
 }
 
+/// Makes the regression suite of a server available, the server with it.
+pub fn suite(steps: &Steps, kind: Kind) -> Result<()> {
+    let present = match kind {
+        Kind::Mysql97 => unstable_root().join("usr/lib/mysql-test/mysql-test-run.pl"),
+        Kind::MariaDb => "/usr/share/mysql/mysql-test/mariadb-test-run.pl".into(),
+    };
+    if present.exists() {
+        return Ok(());
+    }
+    if !debian::can_install() {
+        anyhow::bail!("not a Debian machine with root rights, so no regression suite is installed");
+    }
+    match kind {
+        Kind::MariaDb => debian::install(steps, &["mariadb-server-core", "mariadb-test"]),
+        Kind::Mysql97 => {
+            let root = unstable_root();
+            if !root.join("usr/sbin/mysqld").exists() {
+                debian::make_unstable_root(steps, &root)?;
+            }
+            debian::install_in_root(steps, &root, "mysql-testsuite")
+        }
+    }
+}
+
 /// Installs Debian's packages, where that is possible.
 pub fn install_packages(steps: &Steps, packages: &[&str]) -> Result<()> {
     if !debian::can_install() {
         anyhow::bail!("not a Debian machine with root rights, so nothing is installed");
     }
     debian::install(steps, packages)
+}
+
+/// A compiler for C++, which libFuzzer is written in.
+pub fn compiler(steps: &Steps) -> Result<()> {
+    if ["c++", "g++", "clang++"].iter().any(|program| answers(program, "--version")) {
+        return Ok(());
+    }
+    if !debian::can_install() {
+        anyhow::bail!(
+            "no C++ compiler is here (libFuzzer needs one), and nothing can be installed"
+        );
+    }
+    debian::install(steps, &["g++"])
 }
 
 /// Whether a program answers at all.

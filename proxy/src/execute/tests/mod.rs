@@ -113,6 +113,23 @@ async fn several_statements_become_one_answer() {
 }
 
 #[tokio::test]
+async fn a_client_that_may_send_one_statement_gets_no_second_one_run() {
+    let mut stage = Stage::new().await;
+    let text = "FROB name; UPDATE users SET name = 'x' WHERE id = 2";
+    stage.connection.set_option(b"\x1b\x01\0");
+    let answers = stage.run(text).await;
+    assert_eq!(ErrPacket::parse(&answers[0].payload).unwrap().code, 1064);
+    assert_eq!(stage.events().iter().filter(|e| e.contains("UPDATE")).count(), 1);
+    assert!(stage.events().contains(&text.to_owned()), "{:?}", stage.events());
+    assert_eq!(stage.events().last().map(String::as_str), Some("rolled back"));
+    stage.connection.set_option(b"\x1b\0\0");
+    stage
+        .run("UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'y' WHERE id = 2")
+        .await;
+    assert_eq!(stage.events().iter().filter(|e| e.starts_with("UPDATE")).count(), 2);
+}
+
+#[tokio::test]
 async fn an_error_stops_the_statements_that_follow() {
     let mut stage = Stage::new().await;
     let text =

@@ -20,6 +20,7 @@ use crate::execute::planner::{PlanCache, Scope, captured_tables};
 use crate::execute::state::{SessionState, settings_query};
 use crate::execute::{Connection, Execution};
 use crate::telemetry::Metrics;
+use crate::wire::capability::MULTI_STATEMENTS;
 use crate::wire::channel::{Channel, Packet};
 use crate::wire::cursor::put_length;
 use crate::wire::frame::put_packet;
@@ -65,7 +66,7 @@ impl Stage {
         });
         let state = SessionState::new(AUTOCOMMIT, Some("shop".to_owned()));
         Stage {
-            connection: Connection::new(client, server, 0, state, execution),
+            connection: Connection::new(client, server, MULTI_STATEMENTS, state, execution),
             application,
             scope: scope(),
             events,

@@ -29,13 +29,11 @@ pub(super) fn set(cursor: &mut Cursor<'_>, digested: &Digested) -> Parsed<Statem
     if cursor.is(1, "STATEMENT") {
         return Ok(set_statement(cursor));
     }
-    if cursor.is_any(1, &["PASSWORD", "ROLE", "DEFAULT", "RESOURCE"])
-        && !cursor.is_punctuation(2, "=")
-    {
-        return Ok(Statement::Ddl { tables: Vec::new() });
-    }
-    if cursor.is(1, "PASSWORD") {
-        return Ok(Statement::Ddl { tables: Vec::new() });
+    if cursor.is_any(1, &["PASSWORD", "ROLE", "RESOURCE"]) || default_role(cursor) {
+        // In MariaDB they may stand among other settings.
+        let alone = cursor.split(1..cursor.end())?.len() == 1;
+        let several = Statement::Set(vec![Setting::Unknown]);
+        return Ok(if alone { Statement::Ddl { tables: Vec::new() } } else { several });
     }
     if cursor.is(1, "GLOBAL") && cursor.is(2, "TRANSACTION") {
         return Ok(Statement::Harmless);
@@ -45,13 +43,25 @@ pub(super) fn set(cursor: &mut Cursor<'_>, digested: &Digested) -> Parsed<Statem
         return Ok(Statement::Set(vec![Setting::Isolation]));
     }
     let mut settings = Vec::new();
+    let mut scope = Reach::Session;
     for part in cursor.split(1..cursor.end())? {
         cursor.at = part.start;
-        if let Some(setting) = one_setting(cursor, digested, part.end) {
+        if let Some(setting) = one_setting(cursor, digested, part.end, &mut scope) {
             settings.push(setting);
         }
     }
     Ok(if settings.is_empty() { Statement::Harmless } else { Statement::Set(settings) })
+}
+
+/// What an assignment without a scope of its own is for: the last keyword before it may count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Session,
+    Uncertain,
+}
+
+fn default_role(cursor: &Cursor<'_>) -> bool {
+    cursor.is(1, "DEFAULT") && cursor.is(2, "ROLE")
 }
 
 /// MariaDB's `SET STATEMENT x = y FOR statement`.
@@ -63,7 +73,25 @@ fn set_statement(cursor: &Cursor<'_>) -> Statement {
     Statement::Opaque(Cause::Clause("SET STATEMENT".into()))
 }
 
-fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Option<Setting> {
+/// Settings that later plans depend on.
+const RELEVANT: [&str; 9] = [
+    "autocommit",
+    "sql_mode",
+    "character_set_client",
+    "character_set_connection",
+    "collation_connection",
+    "auto_increment_increment",
+    "sql_select_limit",
+    "transaction_isolation",
+    "tx_isolation",
+];
+
+fn one_setting(
+    cursor: &mut Cursor<'_>,
+    digested: &Digested,
+    end: usize,
+    reach: &mut Reach,
+) -> Option<Setting> {
     if cursor.eat("NAMES")
         || cursor.eat("CHARSET")
         || (cursor.is(cursor.at, "CHARACTER") && cursor.is(cursor.at + 1, "SET"))
@@ -71,43 +99,66 @@ fn one_setting(cursor: &mut Cursor<'_>, digested: &Digested, end: usize) -> Opti
         if cursor.is(cursor.at, "CHARACTER") {
             cursor.at += 2;
         }
-        return Some(
-            value(cursor, digested, cursor.at + 1).map_or(Setting::Unknown, Setting::Names),
-        );
+        let charset = value(cursor, digested, cursor.at + 1);
+        let charset = charset.filter(|name| !name.eq_ignore_ascii_case("default"));
+        return Some(charset.map_or(Setting::Unknown, Setting::Names));
     }
-    let mut global = cursor.is_any(cursor.at, &["GLOBAL", "PERSIST", "PERSIST_ONLY"]);
-    cursor.eat_any(&["GLOBAL", "PERSIST", "PERSIST_ONLY", "SESSION", "LOCAL"]);
-    let name = cursor.text(cursor.at).replace('`', "").to_ascii_lowercase();
+    let global = cursor.eat_any(&["GLOBAL", "PERSIST", "PERSIST_ONLY"]);
+    let session = !global && cursor.eat_any(&["SESSION", "LOCAL"]);
+    if global || session {
+        *reach = if global { Reach::Uncertain } else { Reach::Session };
+    }
+    let is_name = matches!(
+        cursor.kind(cursor.at),
+        Some(TokenKind::Word | TokenKind::Identifier | TokenKind::Variable)
+    );
+    let plain = |text: &str| text.replace(['`', '\'', '"'], "").to_ascii_lowercase();
+    let mut name = plain(cursor.text(cursor.at));
     cursor.at += 1;
-    global |= name.starts_with("@@global.") || name.starts_with("@@persist");
-    if global || (name.starts_with('@') && !name.starts_with("@@")) {
+    // White space or a comment around the dot makes tokens of it.
+    if name.starts_with("@@") && cursor.eat_punctuation(".") {
+        name = format!("{name}.{}", plain(cursor.text(cursor.at)));
+        cursor.at += 1;
+    }
+    let assigns = cursor.eat_punctuation("=") || cursor.eat_punctuation(":=");
+    if name.starts_with('@') && !name.starts_with("@@") {
+        return None;
+    }
+    if !is_name || !assigns {
+        // MariaDB's PASSWORD and ROLE, and what else there may be.
+        return Some(Setting::Unknown);
+    }
+    if global || name.starts_with("@@global.") || name.starts_with("@@persist") {
         return None;
     }
     let name =
         name.trim_start_matches("@@").trim_start_matches("session.").trim_start_matches("local.");
-    if matches!(name, "transaction_isolation" | "tx_isolation") {
-        return Some(Setting::Isolation);
-    }
-    let relevant = [
-        "autocommit",
-        "sql_mode",
-        "character_set_client",
-        "character_set_connection",
-        "collation_connection",
-    ];
-    if !relevant.contains(&name) {
-        return None;
-    }
-    if !cursor.eat_punctuation("=") && !cursor.eat_punctuation(":=") {
+    if name == "password" {
         return Some(Setting::Unknown);
     }
-    let text = value(cursor, digested, end);
-    Some(match (name, text.as_deref().map(str::to_ascii_lowercase).as_deref()) {
-        ("autocommit", Some("1" | "on" | "true" | "default")) => Setting::AutocommitOn,
+    if !RELEVANT.contains(&name) {
+        return None;
+    }
+    if *reach == Reach::Uncertain {
+        return Some(Setting::Unknown);
+    }
+    Some(relevant(name, value(cursor, digested, end)))
+}
+
+fn relevant(name: &str, value: Option<String>) -> Setting {
+    let value = value.map(|text| text.to_ascii_lowercase());
+    match (name, value.as_deref()) {
+        ("transaction_isolation" | "tx_isolation", _) => Setting::Isolation,
+        ("autocommit", Some("1" | "on" | "true")) => Setting::AutocommitOn,
         ("autocommit", Some("0" | "off" | "false")) => Setting::AutocommitOff,
-        ("sql_mode", Some(mode)) if mode != "default" => Setting::SqlMode(mode.to_owned()),
+        // A number stands for modes by their bits.
+        ("sql_mode", Some(mode))
+            if mode != "default" && !mode.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            Setting::SqlMode(mode.to_owned())
+        }
         _ => Setting::Unknown,
-    })
+    }
 }
 
 /// A literal or a bare word that ends at `end`.

@@ -3,6 +3,7 @@
 
 use super::cursor::{Cursor, Parsed};
 use super::tables::table_refs;
+use crate::sql::digest::SETTING_HINT;
 use crate::sql::statement::{
     Assignment, Clauses, Conflict, Delete, Insert, InsertSource, Name, Span, Statement, Update,
 };
@@ -206,6 +207,9 @@ fn on_duplicate(cursor: &Cursor<'_>, at: usize) -> bool {
 fn query(cursor: &mut Cursor<'_>) -> Parsed<InsertSource> {
     let start = cursor.at;
     if !cursor.is_any(start, &["SELECT", "WITH", "TABLE"]) && !cursor.is_punctuation(start, "(") {
+        return cursor.stuck();
+    }
+    if cursor.is_punctuation(start + 1, SETTING_HINT) {
         return cursor.stuck();
     }
     let end = cursor.find(start, on_duplicate)?;
