@@ -63,7 +63,7 @@ fn cases(kind: Kind) -> Vec<Case> {
     ];
     if kind == Kind::Mysql97 {
         let often = "IDENTIFIED BY 'other' FAILED_LOGIN_ATTEMPTS 1 PASSWORD_LOCK_TIME 1";
-        cases.push(case("locked by failures", often, Some("1045")));
+        cases.push(case("locked by failures", often, Some("3955")));
     }
     cases
 }
