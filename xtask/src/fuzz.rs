@@ -23,6 +23,8 @@ const RESIDENT_MIB_MAX: u32 = 512;
 const ADDRESS_KIB_MAX: u32 = 2 << 20;
 /// Largest part of the found corpora that goes into the repository, a target, in bytes.
 const CORPUS_BYTES_MAX: u64 = 48 << 10;
+/// Most inputs that a target has in the repository, seeds and past failures aside.
+const KEPT_MAX: usize = 100;
 /// Larger inputs do not go into the repository.
 const INPUT_BYTES_MAX: u64 = 2 << 10;
 
@@ -217,9 +219,13 @@ fn keep(program: &Path, run: &Run) -> Result<()> {
     let mut inputs: Vec<PathBuf> =
         std::fs::read_dir(&merged)?.flatten().map(|entry| entry.path()).collect();
     inputs.sort_by_key(|path| size(path));
-    let kept = std::fs::read_dir(&run.corpus)?.flatten();
-    let mut bytes: u64 = kept.map(|entry| size(&entry.path())).sum();
-    for input in inputs {
+    let kept: Vec<PathBuf> =
+        std::fs::read_dir(&run.corpus)?.flatten().map(|entry| entry.path()).collect();
+    let mut bytes: u64 = kept.iter().map(|path| size(path)).sum();
+    let places = KEPT_MAX.saturating_sub(kept.len());
+    // Evenly over the sizes: the smallest are all alike.
+    let step = inputs.len().div_ceil(places.max(1)).max(1);
+    for input in inputs.into_iter().step_by(step).take(places) {
         let length = size(&input);
         let Some(name) = input.file_name() else { continue };
         if length > INPUT_BYTES_MAX || bytes + length > CORPUS_BYTES_MAX {

@@ -8,6 +8,8 @@ use segue::wire::frame::{
 
 use crate::input::{Input, pieces};
 
+const LONG_INPUT_BYTES_MAX: usize = 12;
+
 /// Length, last sequence id and the first bytes.
 type Found = Vec<(u64, u8, Vec<u8>)>;
 
@@ -59,9 +61,9 @@ fn read(stream: &[u8]) -> (Found, bool) {
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let cuts = input.chunk();
-    // One input in 256 may hold frames that are full; they cost milliseconds.
+    // Frames that are full cost milliseconds: only the shortest inputs may ask for one.
     let mut long = Vec::new();
-    let stream = if cuts == [255] {
+    let stream = if cuts == [255] && data.len() < LONG_INPUT_BYTES_MAX {
         let length = FRAME_PAYLOAD_MAX - 2 + usize::from(input.byte() % 5);
         put_packet(&mut long, input.byte(), &vec![input.byte(); length]);
         long.extend_from_slice(input.rest());

@@ -119,7 +119,10 @@ impl Connection {
             let hides = if text.is_ascii() { b'"' } else { b'`' };
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
-            let guess_is_enough = harmless && same_in_every_mode && !self.state.schema_is_stale;
+            // What only reads is harmless in every schema.
+            let same_in_every_schema =
+                !self.state.schema_is_stale || statements.iter().all(reads_only);
+            let guess_is_enough = harmless && same_in_every_mode && same_in_every_schema;
             if known || guess_is_enough || self.only_asks_about_last(scope, text) {
                 return Ok((facts, statements, routes));
             }
@@ -290,6 +293,12 @@ fn values(
         Route::Capture(_) => slot_values(digested, text, parameters, charset),
         _ => Vec::new(),
     }
+}
+
+/// Harmless in whatever schema it names its tables.
+fn reads_only(statement: &Digested) -> bool {
+    let is = |word: &str| statement.first_word().eq_ignore_ascii_case(word);
+    is("SELECT") || is("SHOW")
 }
 
 fn is_sweep(route: &Route) -> bool {

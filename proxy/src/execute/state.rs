@@ -123,13 +123,6 @@ impl SessionState {
         self.isolation_is_uncertain = true;
     }
 
-    /// A statement sets `autocommit`: from now on the flags say what it is.
-    pub fn forget_autocommit(&mut self) {
-        if let Some(settings) = &mut self.settings {
-            settings.autocommit = true;
-        }
-    }
-
     /// A statement that comes now commits by itself.
     pub fn autocommits(&self) -> bool {
         let told = self.settings.as_ref().is_none_or(|settings| settings.autocommit);

@@ -41,17 +41,28 @@ impl Connection {
                 self.maybe_committing(scope, Ends::Certainly, frames, reply).await
             }
             TransactionVerb::AutocommitOn => {
-                self.state.forget_autocommit();
-                self.maybe_committing(scope, Ends::AsFlagged, frames, reply).await
+                let seen = self.maybe_committing(scope, Ends::AsFlagged, frames, reply).await?;
+                self.follow_autocommit(seen);
+                Ok(seen)
             }
             TransactionVerb::AutocommitOff => {
-                self.state.forget_autocommit();
-                self.exchange(frames, reply).await
+                let seen = self.exchange(frames, reply).await?;
+                self.follow_autocommit(seen);
+                Ok(seen)
             }
             TransactionVerb::Rollback => self.rollback(scope, frames, reply).await,
             TransactionVerb::Savepoint
             | TransactionVerb::RollbackToSavepoint
             | TransactionVerb::ReleaseSavepoint => self.exchange(frames, reply).await,
+        }
+    }
+
+    /// From a SET on, the flags say what `autocommit` is.
+    fn follow_autocommit(&mut self, seen: Seen) {
+        if seen.error.is_none()
+            && let Some(settings) = &mut self.state.settings
+        {
+            settings.autocommit = true;
         }
     }
 

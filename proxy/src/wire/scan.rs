@@ -118,7 +118,10 @@ impl Scanner {
                 let status = status_at_end(packet)?;
                 self.status(status);
                 self.out_parameters = status & PS_OUT_PARAMS != 0;
-                if status & CURSOR_EXISTS != 0 { State::Done } else { State::Rows }
+                // Within a routine the flag may be that of the routine's own cursor, and rows follow; there
+                // is always another result, and never behind a cursor opened for the client.
+                let opened = status & (CURSOR_EXISTS | MORE_RESULTS_EXISTS) == CURSOR_EXISTS;
+                if opened { State::Done } else { State::Rows }
             }
             State::Rows => self.row(packet)?,
             State::PrepareFirst => self.prepared(packet)?,

@@ -67,6 +67,14 @@ fn rows_cut_short_in_a_routine_end_with_an_old_eof() {
 }
 
 #[test]
+fn the_flag_of_a_routines_own_cursor_leaves_rows_to_come() {
+    let eof: &[u8] = &[0xfe, 0, 0, 0xca, 0];
+    let (steps, seen) = walk(AnswerShape::Results, 0, &[&[1], COLUMN, eof, ROW, eof, ERROR]);
+    done_only_at_the_end(&steps);
+    assert_eq!(seen.results, 2);
+}
+
+#[test]
 fn an_ok_packet_follows_out_parameters_announced_or_not() {
     let columns_end: &[u8] = &[0xfe, 0, 0, 0x0a, 0x10];
     // MySQL 9.7 and MariaDB 10.11.

@@ -176,7 +176,7 @@ fn transaction_and_session_statements_are_told_apart() {
         ("SET `sql_mode` = ANSI", "SqlMode(\"ansi\")"),
         ("SET @@`sql_mode` = ANSI", "SqlMode(\"ansi\")"),
         ("SET @@SESSION.sql_mode = ANSI", "SqlMode(\"ansi\")"),
-        ("SET @@session . sql_mode = ANSI", "Unknown"),
+        ("SET @@session . sql_mode = ANSI", "SqlMode(\"ansi\")"),
         ("/*!40101 SET sql_mode = ANSI */", "SqlMode(\"ansi\")"),
         ("/*!40101 SET NAMES utf8 */", "Names(\"utf8\")"),
         ("SET @old = @@sql_mode, sql_mode = 'ANSI'", "SqlMode(\"ansi\")"),

@@ -45,9 +45,9 @@ pub fn digest(text: &[u8], reading: Reading<'_>) -> Vec<Digested> {
         if semicolon && builder.body.depth == 0 {
             let end = lexer.position() - 1;
             // Two minuses, which would become a comment where the statement is sent alone.
-            builder.out.uncertain |= text[..end].ends_with(b"--");
+            let glued = text[..end].ends_with(b"--");
+            builder.out.uncertain |= lexer.begin_statement() || glued;
             builder.finish(end, false, &mut done);
-            lexer.begin_statement();
             builder = Builder::new(text, reading, lexer.position());
         } else {
             builder.push(raw, lexer.spaced);

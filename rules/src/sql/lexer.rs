@@ -79,9 +79,10 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A statement ended at a `;`. The server reads what follows afresh, outside of any comment.
-    pub fn begin_statement(&mut self) {
-        self.in_code_comment = false;
+    /// A statement ended at a `;`. The server reads what follows afresh, outside of any comment. True where
+    /// it ended inside of a version comment: it could not be sent alone.
+    pub fn begin_statement(&mut self) -> bool {
+        std::mem::take(&mut self.in_code_comment)
     }
 
     pub fn position(&self) -> usize {

@@ -32,7 +32,7 @@ public class Driver {
         try {
             System.out.println(step + " | " + work.run());
         } catch (SQLException error) {
-            String text = String.valueOf(error.getMessage()).replaceAll("\\(conn=\\d+\\)", "(conn)");
+            String text = String.valueOf(error.getMessage()).replaceAll("\\((conn|port)=\\d+\\)", "($1)");
             System.out.println(step + " | error " + error.getErrorCode() + " " + error.getSQLState() + " " + text);
         }
     }

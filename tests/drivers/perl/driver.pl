@@ -24,14 +24,16 @@ sub attempt {
     my ($step, $work) = @_;
     my $result = eval { shown($work->()) };
     my %facts = (step => $step);
-    if ($@) { %facts = (%facts, error => DBI->err, state => DBI->state, text => DBI->errstr // "$@"); }
+    if ($@) { %facts = (%facts, error => $DBI::err, state => $DBI::state, text => $DBI::errstr // "$@"); }
     else { $facts{result} = $result; }
     print $json->encode(\%facts), "\n";
 }
 sub login {
     my ($secret) = @_;
     my $source = "DBI:$name:database=$database;host=127.0.0.1;port=$port;${prefix}_local_infile=1;${prefix}_multi_statements=1";
-    $source .= $tls eq 'tls' ? ";${prefix}_ssl=1;${prefix}_ssl_optional=0" : '';
+    # Debian's builds do not offer to enforce TLS; that it is there is seen from the server's status.
+    $source .= $tls eq 'tls' ? ";${prefix}_ssl=1;${prefix}_ssl_optional=1" : '';
+    $source .= ';mariadb_ssl_verify_server_cert=0' if $tls eq 'tls' && $name eq 'MariaDB';
     my %more = $name eq 'mysql' ? (mysql_enable_utf8mb4 => 1) : ();
     return DBI->connect($source, $user, $secret, { RaiseError => 1, PrintError => 0, AutoCommit => 1, %more });
 }
@@ -40,7 +42,9 @@ sub run {
     my $s = $c->prepare($sql);
     my $count = $s->execute(@values);
     return [$count, $s->{"${prefix}_insertid"}, $s->{"${prefix}_warning_count"}] unless $s->{NUM_OF_FIELDS};
-    return [$s->fetchall_arrayref, $s->{NAME}, $s->{TYPE}, $s->{PRECISION}, $s->{NULLABLE}, $s->{"${prefix}_type_name"}];
+    # They are gone when the rows have been fetched.
+    my @about = map { [@{ $s->{$_} }] } 'NAME', 'TYPE', 'PRECISION', 'NULLABLE', "${prefix}_type_name";
+    return [$s->fetchall_arrayref, @about];
 }
 sub several {
     my ($c, $sql) = @_;
@@ -52,7 +56,7 @@ sub several {
 }
 
 my $c = eval { login($password) };
-if (!$c) { print $json->encode({ step => 'connect', text => DBI->errstr }), "\n"; exit 0; }
+if (!$c) { print $json->encode({ step => 'connect', text => $DBI::errstr }), "\n"; exit 0; }
 open my $lines, '<:encoding(UTF-8)', "$folder/statements.sql" or die;
 my $number = 0;
 while (my $sql = <$lines>) { chomp $sql; attempt('statement ' . $number++, sub { run($c, $sql) }); }

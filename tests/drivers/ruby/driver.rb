@@ -4,6 +4,9 @@ require 'digest'
 require 'json'
 require 'mysql2'
 
+$stdout.sync = true
+# A statement that the collector closes in the midst of a streamed result disturbs it, directly as well.
+GC.disable
 _name, PORT, USER, PASSWORD, DATABASE, TLS, FOLDER = ARGV
 
 def shown(value)

@@ -27,7 +27,7 @@ const READING: Reading<'static> = Reading {
 /// What `sqlparser` reads in another way than MySQL, which decides:
 /// code in version comments is a comment to it; `--` needs no space behind it; a number may end in letters;
 /// `x'..'` with a string behind is two values; numbers such as `.9` after a name; introducers are names;
-/// strings side by side are several; `\%` and `\_` lose their backslash.
+/// strings side by side are several; `\%` and `\_` lose their backslash; `UPDATE IGNORE t` has a table IGNORE.
 fn is_read_otherwise(text: &str) -> bool {
     let upper = text.to_uppercase();
     upper.contains("/*!")
@@ -42,6 +42,7 @@ fn is_read_otherwise(text: &str) -> bool {
         || upper.contains(".1")
         || upper.contains("0X")
         || upper.contains("0B")
+        || upper.starts_with("UPDATE IGNORE")
 }
 
 /// Texts and numbers of a statement, in order.
@@ -49,10 +50,16 @@ fn their_literals(text: &str) -> Option<Vec<String>> {
     let tokens = Tokenizer::new(&MySqlDialect {}, text).tokenize().ok()?;
     let literal = |token: Token| match token {
         Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => Some(text),
+        Token::Number(digits, _) if digits.contains(['e', 'E']) => double(&digits),
         Token::Number(digits, _) => Some(digits),
         _ => None,
     };
     Some(tokens.into_iter().filter_map(literal).collect())
+}
+
+/// A number with an exponent, in one spelling.
+fn double(digits: &str) -> Option<String> {
+    digits.parse().ok().map(|number: f64| number.to_string())
 }
 
 fn our_literals(digested: &Digested, text: &str) -> Vec<String> {

@@ -52,10 +52,10 @@ fn names_a_statement(answer: &[u8]) -> bool {
     answer.windows(18).any(|part| part == b"has no open cursor")
 }
 
-/// An answer without the number of a statement that its text names, and so without lengths.
+/// An answer without the number of a statement that its text names, and so without lengths: its letters. (No
+/// such packet is so long that its length is a letter.)
 fn without_digits(answer: Vec<u8>) -> Vec<u8> {
-    let text = answer.into_iter().filter(|byte| !byte.is_ascii_digit());
-    text.filter(|byte| byte.is_ascii_graphic()).collect()
+    answer.into_iter().filter(u8::is_ascii_alphabetic).collect()
 }
 
 async fn record(

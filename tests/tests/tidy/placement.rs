@@ -67,7 +67,7 @@ const PURE: Placement = Placement {
     needles: &[
         "std::fs", "std::net", "std::env", "tokio", "async fn", "tracing", "rand::", "println!",
     ],
-    allowed: &["proxy/", "config/", "xtask/"],
+    allowed: &["proxy/", "config/", "fuzz/", "xtask/"],
     why: "`rules` is pure: no I/O, async, logging or randomness",
 };
 

@@ -126,7 +126,7 @@ async fn a_client_that_may_send_one_statement_gets_no_second_one_run() {
     stage
         .run("UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'y' WHERE id = 2")
         .await;
-    assert_eq!(stage.events().iter().filter(|e| e.starts_with("UPDATE")).count(), 2);
+    assert_eq!(stage.events().iter().filter(|e| *e == "owe users").count(), 2);
 }
 
 #[tokio::test]
