@@ -32,7 +32,7 @@ use crate::control::{Live, PhaseControl};
 use crate::dynamo::Store;
 use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
-use crate::mirror::{MirrorFaults, MirrorParts};
+use crate::mirror::{Mirror, MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
 use crate::session::entrance::Entrance;
@@ -195,13 +195,7 @@ async fn run(
     tracker.spawn(Sweeper::without_barrier(mirror.clone()).run());
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));
-    let operations = Arc::new(SidecarOperations {
-        live: live.clone(),
-        mirror: mirror.clone(),
-        control: control.clone(),
-        store: store.clone(),
-        metrics: metrics.clone(),
-    });
+    let operations = operations_on(&live, &mirror, &control, &store, &metrics);
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
     let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, entrance);
@@ -237,6 +231,23 @@ async fn run(
         journal,
         control,
         store,
+    })
+}
+
+/// What the HTTP side and reloads work on.
+fn operations_on(
+    live: &Arc<Live>,
+    mirror: &Mirror,
+    control: &Control,
+    store: &Store,
+    metrics: &Arc<Metrics>,
+) -> Arc<SidecarOperations> {
+    Arc::new(SidecarOperations {
+        live: live.clone(),
+        mirror: mirror.clone(),
+        control: control.clone(),
+        store: store.clone(),
+        metrics: metrics.clone(),
     })
 }
 

@@ -119,7 +119,7 @@ impl Connection {
             let hides = if text.is_ascii() { b'"' } else { b'`' };
             let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
             let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
-            // A question about the statement before must come straight after it.
+            // What only reads is harmless in every schema.
             let same_in_every_schema =
                 !self.state.schema_is_stale || statements.iter().all(reads_only);
             let guess_is_enough = harmless && same_in_every_mode && same_in_every_schema;
