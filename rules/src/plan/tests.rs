@@ -144,6 +144,7 @@ fn reads_and_foreign_tables_are_harmless() {
 }
 
 #[test]
+// tidy: long because it is a list.
 fn transaction_and_session_statements_are_told_apart() {
     for (sql, expected) in [
         ("BEGIN", "Begin"),
