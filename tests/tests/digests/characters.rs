@@ -103,7 +103,7 @@ const COMMENTS: &[&str] = &[
 fn executes_ten(text: &str, reading: Reading<'_>) -> Option<bool> {
     let digests = digest(text.as_bytes(), reading);
     let [digested] = digests.as_slice() else { return None };
-    (!digested.uncertain).then(|| digested.slots.len() > 1)
+    (!digested.uncertain).then_some(digested.slots.len() > 1)
 }
 
 on_each_server!(

@@ -35,14 +35,6 @@ pub fn install(steps: &Steps, packages: &[&str]) -> Result<()> {
     steps.quietly(&format!("apt-get install {}", packages.join(" ")), &mut apt(&arguments))
 }
 
-/// Installs packages inside a Debian root.
-pub fn install_in(steps: &Steps, root: &Path, packages: &[&str]) -> Result<()> {
-    let mut command = Command::new("chroot");
-    command.arg(root).args(["apt-get", "install", "-y", "-q", "--no-install-recommends"]);
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(packages);
-    steps.quietly(&format!("install {} in {}", packages.join(" "), root.display()), &mut command)
-}
-
 /// Makes a minimal root of Debian unstable with MySQL's server and client programs in it.
 pub fn make_unstable_root(steps: &Steps, root: &Path) -> Result<()> {
     let mut missing = vec![];

@@ -63,7 +63,7 @@ pub fn peers(steps: &Steps) {
         attempts.push(debian::install(steps, &packages));
     }
     if !router && unstable_root().exists() {
-        attempts.push(debian::install_in(steps, &unstable_root(), &["mysql-router"]));
+        attempts.push(debian::install_in_root(steps, &unstable_root(), "mysql-router"));
     }
     for error in attempts.into_iter().filter_map(Result::err) {
         steps.note(&format!("{error:#}"));

@@ -124,7 +124,7 @@ async fn answer_all(mut mysql: Channel, events: Events, level: &str) {
             "COMMIT" | "ROLLBACK" | "CREATE" => status &= !IN_TRANS,
             _ => {}
         }
-        let settings = ["", "1", "utf8mb4", "shop", level];
+        let settings = ["", "1", "utf8mb4", "shop", level, "18446744073709551615", "1"];
         let row: Option<&[&str]> = if sql == select() {
             Some(&settings)
         } else if sql.starts_with("SELECT") {

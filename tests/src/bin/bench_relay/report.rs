@@ -22,8 +22,11 @@ pub struct Cell {
 /// The runs of all cells, in the order of the first round.
 #[derive(Default)]
 pub struct Report {
-    cells: Vec<(Cell, Vec<Figures>)>,
+    cells: Vec<Entry>,
 }
+
+/// One cell with its runs.
+type Entry = (Cell, Vec<Figures>);
 
 /// Least, middle and most.
 struct Spread {
@@ -70,7 +73,7 @@ impl Report {
     }
 
     pub fn print(&self) {
-        let mut groups: BTreeMap<(usize, u32), Vec<&(Cell, Vec<Figures>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(usize, u32), Vec<&Entry>> = BTreeMap::new();
         for entry in &self.cells {
             let place = Workload::ALL.iter().position(|w| *w == entry.0.workload);
             groups.entry((place.unwrap_or_default(), entry.0.clients)).or_default().push(entry);
