@@ -16,6 +16,7 @@ use crate::execute::failure::{SessionError, server_io};
 use crate::execute::prepared::Prepared;
 use crate::execute::state::SessionState;
 use crate::execute::{Connection, Legs};
+use crate::telemetry::Cut;
 use crate::wire::capability;
 use crate::wire::command::{self, AnswerShape, answer_shape};
 use crate::wire::frame::HEADER_BYTES;
@@ -111,11 +112,11 @@ impl Client {
             biased;
             command = legs.command(whole_max) => return command,
             () = drain.let_go(), if idle => {
-                self.shared.metrics.cut("drain");
+                self.shared.metrics.cut(Cut::Drain);
                 self.leave().await;
             }
             () = over, if timed => {
-                self.shared.metrics.cut("idle");
+                self.shared.metrics.cut(Cut::Idle);
                 self.tell_idle().await;
                 self.leave().await;
             }

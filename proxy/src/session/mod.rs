@@ -27,7 +27,7 @@ use crate::execute::failure::{SessionError, client_io};
 use crate::execute::ledger::Ledger;
 use crate::execute::planner::PlanCache;
 use crate::mysql::upstream::Upstream;
-use crate::telemetry::{Digests, Metrics};
+use crate::telemetry::{Cut, Digests, Metrics};
 use crate::wire::channel::Channel;
 use crate::wire::frame::put_packet;
 use crate::wire::response::ErrPacket;
@@ -129,7 +129,7 @@ pub async fn serve(
 impl SessionShared {
     /// Tells a client that there is no place for it, in the server's words.
     fn refuse(&self, stream: &TcpStream) {
-        self.metrics.cut("too-many");
+        self.metrics.cut(Cut::TooMany);
         let error = ErrPacket::new(1040, b"08004", "Too many connections");
         let mut packet = Vec::new();
         put_packet(&mut packet, 0, &error.write_before_login());
@@ -164,7 +164,7 @@ async fn session(
     let _connected = Connected::new(&shared.metrics);
     match converse(stream, &shared, drain).await {
         Ok(()) => {}
-        Err(SessionError::LoginTimeout) => shared.metrics.cut("login-timeout"),
+        Err(SessionError::LoginTimeout) => shared.metrics.cut(Cut::LoginTimeout),
         Err(error @ SessionError::Upstream(_)) => {
             shared.metrics.upstream_failures.inc();
             tracing::warn!(%error, "a client could not be connected");

@@ -53,6 +53,29 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
 }
 
+/// Why Segue itself refused a client or let it go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    TooMany,
+    LoginTimeout,
+    Idle,
+    /// Idle at a stop.
+    Drain,
+}
+
+impl Cut {
+    const ALL: [Cut; 4] = [Cut::TooMany, Cut::LoginTimeout, Cut::Idle, Cut::Drain];
+
+    fn reason(self) -> &'static str {
+        match self {
+            Cut::TooMany => "too-many",
+            Cut::LoginTimeout => "login-timeout",
+            Cut::Idle => "idle",
+            Cut::Drain => "drain",
+        }
+    }
+}
+
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     let vec = IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are valid");
     registry.register(Box::new(vec.clone())).expect("metric names are unique");
@@ -105,10 +128,26 @@ fn dynamodb(registry: &Registry) -> (IntCounterVec, HistogramVec) {
     (calls, seconds)
 }
 
+/// Shown for every reason from the first moment.
+fn clients_cut(registry: &Registry) -> IntCounterVec {
+    let cut = counters(
+        registry,
+        "segue_connections_cut_total",
+        "Clients that Segue itself refused or let go: `too-many`, `login-timeout`, `idle`, \
+         `drain` (idle at a stop).",
+        &["reason"],
+    );
+    for reason in Cut::ALL {
+        cut.with_label_values(&[reason.reason()]);
+    }
+    cut
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
         let (dynamodb_calls, dynamodb_seconds) = dynamodb(&r);
+        let cut = clients_cut(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -149,13 +188,7 @@ impl Metrics {
                 "segue_connections_total",
                 "Client connections accepted.",
             ),
-            cut: counters(
-                &r,
-                "segue_connections_cut_total",
-                "Clients that Segue itself refused or let go: `too-many`, `login-timeout`, `idle`, \
-                 `drain` (idle at a stop).",
-                &["reason"],
-            ),
+            cut,
             upstream_failures: counter(
                 &r,
                 "segue_upstream_failures_total",
@@ -175,9 +208,9 @@ impl Metrics {
         }
     }
 
-    /// Counts a client that Segue itself refused or let go. `reason` is one of a fixed set.
-    pub fn cut(&self, reason: &'static str) {
-        self.cut.with_label_values(&[reason]).inc();
+    /// Counts a client that Segue itself refused or let go.
+    pub fn cut(&self, cut: Cut) {
+        self.cut.with_label_values(&[cut.reason()]).inc();
     }
 
     /// Shows the books of a mapped table from its first moment, so that a rate over its first entry is

@@ -116,7 +116,9 @@ impl Answer {
             (State::Skip(1, After::ColumnsEnd), _) => {
                 let status = u16::from_le_bytes([payload[3], payload[4]]);
                 self.out_parameters = status & OUT_PARAMETERS != 0;
-                if status & CURSOR_EXISTS != 0 { State::Done } else { State::Rows }
+                // A routine's own cursor sets the flag as well; behind its rows another result follows.
+                let opened = status & (CURSOR_EXISTS | MORE_RESULTS) == CURSOR_EXISTS;
+                if opened { State::Done } else { State::Rows }
             }
             (State::Skip(1, After::Done), _) => State::Done,
             (State::Skip(left, after), _) => State::Skip(left - 1, after),

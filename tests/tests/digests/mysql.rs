@@ -134,7 +134,9 @@ async fn of_mysql(connection: &mut Conn, text: &str) -> Option<(String, String)>
 fn is_told_apart(text: &str, their_text: &str) -> bool {
     let digits = |word: &String| word.bytes().all(|byte| byte.is_ascii_digit());
     text.contains("/*+")
+        // Adjacent strings, one literal to us; the second is seen in a folded list as well.
         || their_text.contains("? ?")
+        || their_text.contains("... ?")
         || their_text.contains("(_")
         || words(their_text).iter().any(digits)
 }
