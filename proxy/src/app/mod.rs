@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use segue_config::settings::Endpoint;
 use segue_config::{Settings, limits};
+use segue_rules::entity::Ruleset;
+use segue_rules::phase::PhaseMap;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -128,11 +130,7 @@ async fn take_over(settings: &Settings, options: AppOptions) -> Result<Option<Gi
 /// Everything that a start does before it needs the journal, so that a process that could not start
 /// leaves the one that serves alone.
 async fn rehearse(settings: &Settings, options: AppOptions) -> Result<(), StartError> {
-    let control = within("MySQL", build::control_pool_for(settings, options.mirror_faults)).await?;
-    build::same_server(settings, &control).await?;
-    let ruleset = build::ruleset(settings, &control).await?;
-    build::grants(settings, &control, &ruleset).await?;
-    let phases = build::phases(settings, &build::mapped_tables(&ruleset))?;
+    let (control, ruleset, phases) = mapping(settings, options).await?;
     control.close().await;
     // The built-in engine's file belongs to the other process still.
     if !matches!(settings.dynamodb.endpoint, Endpoint::Embedded { .. }) {
@@ -144,14 +142,23 @@ async fn rehearse(settings: &Settings, options: AppOptions) -> Result<(), StartE
     Ok(())
 }
 
-/// Everything that can be wrong with the outside is found here, before any task runs.
-async fn connect(settings: &Settings, options: AppOptions) -> Result<Connected, StartError> {
-    let metrics = Arc::new(Metrics::new());
+/// The control account's pool, and the contract and phases as they fit the server.
+async fn mapping(
+    settings: &Settings,
+    options: AppOptions,
+) -> Result<(Control, Ruleset, PhaseMap), StartError> {
     let control = within("MySQL", build::control_pool_for(settings, options.mirror_faults)).await?;
     build::same_server(settings, &control).await?;
     let ruleset = build::ruleset(settings, &control).await?;
     build::grants(settings, &control, &ruleset).await?;
     let phases = build::phases(settings, &build::mapped_tables(&ruleset))?;
+    Ok((control, ruleset, phases))
+}
+
+/// Everything that can be wrong with the outside is found here, before any task runs.
+async fn connect(settings: &Settings, options: AppOptions) -> Result<Connected, StartError> {
+    let metrics = Arc::new(Metrics::new());
+    let (control, ruleset, phases) = mapping(settings, options).await?;
     for warning in &ruleset.warnings {
         tracing::warn!("contract: {}", finding_line(warning));
     }

@@ -8,7 +8,7 @@ use segue_config::limits;
 use segue_rules::plan::{SlotValue, WritePlan};
 use segue_rules::route::Route;
 use segue_rules::sql::slot_values;
-use segue_rules::txn::{Dirty, DirtyEntry, OldImage};
+use segue_rules::txn::DirtyEntry;
 use segue_rules::value::TableName;
 
 use super::command::Command;
@@ -29,8 +29,7 @@ impl Connection {
         self.forget_questions();
         let payload = command.payload();
         let whole = command.rest.is_none();
-        let charset =
-            self.state.settings.as_ref().map_or("utf8mb4", |settings| &settings.charset).to_owned();
+        let charset = self.facts().charset;
         let rows = self.prepared.bulk(&payload, whole, &charset);
         let routed = match self.route_prepared(scope, &payload, whole).await? {
             Ok(routed) => routed,
@@ -101,10 +100,10 @@ impl Connection {
         rows: &[Vec<SlotValue>],
         command: &Command,
     ) -> Option<(Vec<DirtyEntry>, Option<TableName>)> {
+        let digested = routed.digested();
         let (mut entries, mut from_answer) = (Vec::new(), None);
         for row in rows {
-            let values = slot_values(routed.digested(), &routed.text, row, &routed.charset);
-            let digested = routed.digested();
+            let values = slot_values(digested, &routed.text, row, &routed.charset);
             let unit = Unit { frames: &command.frames, values: &values, digested };
             let bound = self.bind(scope, plan, unit, self.state.autocommits());
             if bound.wrap || !bound.preselects.is_empty() {
@@ -117,13 +116,5 @@ impl Connection {
             }
         }
         Some((entries, from_answer))
-    }
-
-    /// All keys that the server may generate from now on.
-    async fn keys_to_come(&self, scope: &Scope, table: TableName) -> Option<DirtyEntry> {
-        let ledger = self.shared.ledger.clone()?;
-        let watermark = ledger.auto_increment_watermark(&scope.ruleset, &table).await;
-        let dirty = Dirty::Range { table, from: watermark.saturating_add(1), to: None };
-        Some(DirtyEntry { dirty, old_image: OldImage::NotNeeded })
     }
 }

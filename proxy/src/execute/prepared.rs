@@ -128,9 +128,7 @@ impl PreparedStatements {
 
     /// COM_STMT_RESET drops long data.
     pub fn reset(&mut self, payload: &[u8]) {
-        if let Some(id) = self.id(payload)
-            && let Some(prepared) = self.statements.get_mut(&id)
-        {
+        if let Some(prepared) = self.get_mut(payload) {
             prepared.long.clear();
         }
     }

@@ -113,6 +113,14 @@ impl Connection {
         Ok(seen)
     }
 
+    /// All keys that the server may generate from now on.
+    pub(super) async fn keys_to_come(&self, scope: &Scope, table: TableName) -> Option<DirtyEntry> {
+        let ledger = self.shared.ledger.clone()?;
+        let watermark = ledger.auto_increment_watermark(&scope.ruleset, &table).await;
+        let dirty = Dirty::Range { table, from: watermark.saturating_add(1), to: None };
+        Some(DirtyEntry { dirty, old_image: OldImage::NotNeeded })
+    }
+
     /// Autocommitted, keys told by the OK packet: all values that may be allotted from now on are owed
     /// first.
     async fn generated(
@@ -125,12 +133,7 @@ impl Connection {
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
         let mut entries = Self::captured(scope, bound.entries);
-        if let Some(ledger) = self.shared.ledger.clone() {
-            let watermark = ledger.auto_increment_watermark(&scope.ruleset, &table).await;
-            let dirty =
-                Dirty::Range { table: table.clone(), from: watermark.saturating_add(1), to: None };
-            entries.push(DirtyEntry { dirty, old_image: OldImage::NotNeeded });
-        }
+        entries.extend(self.keys_to_come(scope, table).await);
         let debt = self.owe(scope, entries).await;
         let seen = self.exchange(unit.frames, reply).await?;
         let learnt = self.after(scope, plan, unit, seen);
