@@ -79,6 +79,16 @@ async fn segue(server: &Server, database: &segue_tests::harness::Database) -> Se
     SegueProcess::start(&config).await.unwrap()
 }
 
+/// The server's own command line, a server with TLS of its own, Segue before it, and a direct connection as root.
+async fn scene(kind: Kind) -> Option<(Client, Server, SegueProcess, Conn)> {
+    let client = client_of(kind).await?;
+    let server = tls_server::start(kind, &[]).await?;
+    let database = shop::database(&server).await;
+    let segue = segue(&server, &database).await;
+    let root = server.connect().await.unwrap();
+    Some((client, server, segue, root))
+}
+
 /// Without the numbers of connections, which are never the same.
 fn comparable(outcome: &str) -> String {
     let mut text = String::new();
@@ -92,11 +102,7 @@ fn comparable(outcome: &str) -> String {
 }
 
 on_each_server!(accounts_that_are_refused, |shared: &'static Server| async move {
-    let Some(client) = client_of(shared.kind()).await else { return };
-    let Some(server) = tls_server::start(shared.kind(), &[]).await else { return };
-    let database = shop::database(&server).await;
-    let segue = segue(&server, &database).await;
-    let mut root = server.connect().await.unwrap();
+    let Some((client, server, segue, mut root)) = scene(shared.kind()).await else { return };
     for case in cases(server.kind()) {
         let mut outcomes = vec![];
         for port in [server.port(), segue.mysql_port()] {
@@ -126,11 +132,7 @@ on_each_server!(accounts_that_are_refused, |shared: &'static Server| async move 
 });
 
 on_each_server!(states_of_the_server, |shared: &'static Server| async move {
-    let Some(client) = client_of(shared.kind()).await else { return };
-    let Some(server) = tls_server::start(shared.kind(), &[]).await else { return };
-    let database = shop::database(&server).await;
-    let segue = segue(&server, &database).await;
-    let mut root = server.connect().await.unwrap();
+    let Some((client, server, segue, mut root)) = scene(shared.kind()).await else { return };
     root.query_drop("CREATE USER somebody IDENTIFIED BY 'secret'").await.unwrap();
     let mut states = vec![
         ("init_connect", "'SET @greeting = 7, autocommit = 0'", "''", "7\t0"),
@@ -155,11 +157,7 @@ on_each_server!(states_of_the_server, |shared: &'static Server| async move {
 });
 
 on_each_server!(too_many_connections, |shared: &'static Server| async move {
-    let Some(client) = client_of(shared.kind()).await else { return };
-    let Some(server) = tls_server::start(shared.kind(), &[]).await else { return };
-    let database = shop::database(&server).await;
-    let segue = segue(&server, &database).await;
-    let mut root = server.connect().await.unwrap();
+    let Some((client, server, segue, mut root)) = scene(shared.kind()).await else { return };
     root.query_drop("CREATE USER somebody IDENTIFIED BY 'secret'").await.unwrap();
     root.query_drop("SET GLOBAL max_connections = 20").await.unwrap();
     let mut held = vec![];
