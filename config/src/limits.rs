@@ -136,6 +136,17 @@ pub const TAGS_CACHED_MAX: usize = 100_000;
 /// Rows with movable item keys whose last item key is kept in memory (about 300 bytes each).
 pub const HOMES_CACHED_MAX: usize = 100_000;
 
+/// After this a request to DynamoDB that was given up arrives no more: AWS refuses signatures that are
+/// older than 5 minutes, some services 15. What it may have created is refreshed once more then.
+pub const LATE_WRITE_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Wait before an item whose key several rows decide is looked at again. Above any time from the reading of
+/// the old image, just before COMMIT, to the end of that COMMIT.
+pub const MOVED_ITEM_LOOK_AFTER: Duration = Duration::from_secs(60);
+
+/// Refreshes that wait for such a moment (about 500 bytes each) before they collapse to one of the table.
+pub const LATER_DEBTS_MAX: usize = 100_000;
+
 /// Keys that a sweep reads from MySQL at once.
 pub const SWEEP_SCAN_KEYS: usize = 1_000;
 

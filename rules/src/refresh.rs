@@ -1,7 +1,11 @@
 //! The refresh of one driving row as a state machine: what to do next, given what the stores said.
 //! Never here: I/O, tags being made, retries after faults (a fault starts the machine anew).
 
+mod knowledge;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use knowledge::{Lesson, Moment, Seen, is_stray, look_again, may_come_late};
 
 use crate::value::{Attribute, ItemKey};
 
@@ -187,6 +191,19 @@ impl Refresh {
     /// the next one: a write whose answer was lost may have passed.
     pub fn candidates(&self) -> &BTreeSet<ItemKey> {
         &self.candidates
+    }
+
+    /// Tags that a condition to come may name.
+    pub fn tags(&self) -> BTreeSet<&str> {
+        let held = match &self.state {
+            State::Checking { existing, .. } => existing.tag.as_deref(),
+            _ => None,
+        };
+        let known = self.known.values().filter_map(|known| match &known.condition {
+            Condition::Tag(tag) => Some(tag.as_str()),
+            Condition::Absent | Condition::Untagged => None,
+        });
+        known.chain(held).collect()
     }
 
     /// The first step.

@@ -8,6 +8,7 @@ mod demo;
 mod drivers;
 mod fuzz;
 mod lint;
+mod model;
 mod setup;
 mod steps;
 mod test;
@@ -42,6 +43,8 @@ enum Chore {
     Conformance(conformance::Arguments),
     /// Look for inputs that crash, hang or eat memory, in whatever reads bytes or texts
     Fuzz(fuzz::Arguments),
+    /// Explore the model of capture and refresh, every order of events within bounds
+    Model(model::Arguments),
     /// Only the house rules
     Tidy,
     /// rustfmt and clippy, nothing changed
@@ -68,6 +71,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
         Chore::Conformance(arguments) => conformance::run(&steps, &repository, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&steps, &repository, &arguments),
+        Chore::Model(arguments) => model::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),
         Chore::Lint => lint::lint(&steps, &repository),
     }

@@ -65,8 +65,12 @@ mod tests {
         assert_eq!(code(ControlError::Rejected("denied".into()).into()), 2);
         let table = || "t".to_owned();
         let reason = || "r".to_owned();
-        let transient =
-            StoreError::Transient { operation: "PutItem", table: table(), reason: reason() };
+        let transient = StoreError::Transient {
+            operation: "PutItem",
+            table: table(),
+            reason: reason(),
+            answered: true,
+        };
         assert_eq!(code(transient.into()), 3);
         let rejected = StoreError::Rejected {
             operation: "PutItem",

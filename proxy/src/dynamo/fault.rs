@@ -66,19 +66,34 @@ where
         _ => {
             let reason = DisplayErrorContext(error).to_string();
             return Fault {
-                error: StoreError::Transient { operation, table, reason },
+                error: StoreError::Transient {
+                    operation,
+                    table,
+                    reason,
+                    answered: never_sent(error),
+                },
                 outcome: "error",
             };
         }
     };
     let outcome = if THROTTLING_CODES.contains(&code.as_str()) { "throttled" } else { "error" };
     let error = if status >= 500 || TRANSIENT_CODES.contains(&code.as_str()) {
-        StoreError::Transient { operation, table, reason: format!("{code}: {message}") }
+        let reason = format!("{code}: {message}");
+        StoreError::Transient { operation, table, reason, answered: true }
     } else {
         let code = if code.is_empty() { format!("HTTP {status}") } else { code };
         StoreError::Rejected { operation, table, reason: without_values(&message).to_owned(), code }
     };
     Fault { error, outcome }
+}
+
+/// Whether there was nobody to send the request to.
+fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let refused = |error: &(dyn std::error::Error + 'static)| {
+        let io = error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(refused)
 }
 
 /// DynamoDB quotes a number that it cannot read at the end of its message: a value of a row must not get

@@ -48,10 +48,19 @@ pub enum WriteOutcome {
 pub enum StoreError {
     /// Throttled, 5xx, connection refused, timed out: try again later. The write may have happened.
     #[error("{operation} on {table}: {reason}")]
-    Transient { operation: &'static str, table: String, reason: String },
+    /// `answered`: something did answer, or the request was certainly never sent, so it will not be carried
+    /// out any more.
+    Transient { operation: &'static str, table: String, reason: String, answered: bool },
     /// The request itself is at fault (validation, access denied, no such table).
     #[error("{operation} on {table}: {code}: {reason}")]
     Rejected { operation: &'static str, table: String, code: String, reason: String },
+}
+
+impl StoreError {
+    /// Whether the request may still be on its way, and be carried out at any moment.
+    pub fn may_arrive(&self) -> bool {
+        matches!(self, StoreError::Transient { answered: false, .. })
+    }
 }
 
 /// One page of a scan.

@@ -14,6 +14,7 @@ mod engine;
 mod expand;
 mod homes;
 mod intake;
+mod later;
 mod ledger;
 mod lookup;
 mod old_image;
@@ -93,6 +94,7 @@ impl Mirror {
             homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
             watermarks: DashMap::new(),
             uncertain_added: Notify::new(),
+            later_added: Notify::new(),
             work: Notify::new(),
             progress: Notify::new(),
             sweep_ready: Notify::new(),
@@ -107,17 +109,19 @@ impl Mirror {
             Recovered { damaged: parts.recovery.damaged_bytes > 0, ..Recovered::default() };
         let mut unreadable = Vec::new();
         let mut movable = BTreeSet::new();
+        let mut debts = Vec::new();
         for (record, bytes) in parts.recovery.records {
             match Debt::decode(&bytes) {
                 Some(debt) => {
                     recovered.transactions += 1;
                     recovered.entries += debt.entries.len();
                     movable.extend(expand::movable(&mirror.shared.ruleset(), &debt));
-                    mirror.shared.take_up_uncertain(debt, Some(record));
+                    debts.push((record, debt));
                 }
                 None => unreadable.push(record),
             }
         }
+        mirror.shared.recover(debts).await;
         if recovered.damaged || !unreadable.is_empty() {
             recovered.damaged = true;
             mirror.sweep_everything("journal-damaged").await;
@@ -132,6 +136,7 @@ impl Mirror {
         }
         mirror.shared.spawn(engine::dispatch(mirror.shared.clone()));
         mirror.shared.spawn(uncertain::watch(mirror.shared.clone()));
+        mirror.shared.spawn(later::watch(mirror.shared.clone()));
         (mirror, recovered)
     }
 
@@ -176,7 +181,7 @@ impl Mirror {
         {
             let mut state = shared.state.lock();
             let now = shared.now();
-            let id = state.ledger.open(Arc::new(debt), record, now);
+            let id = state.ledger.open(Arc::new(debt), [table], record, now);
             let entries = state.ledger.debt(id).map(|(_, entries)| entries).unwrap_or_default();
             for entry in entries {
                 state.ledger.add_work(entry);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use segue_rules::entity::Ruleset;
+use segue_rules::owed::{Answer, Fate, fate};
 use segue_rules::txn::{Dirty, DirtyEntry};
 use segue_rules::value::TableName;
 
@@ -28,27 +29,34 @@ struct Pending {
 impl Owed {
     /// MySQL answered, and committed (or may have). `narrowed`: exact entries that replace `Range` intents.
     pub fn committed(mut self, narrowed: Option<Vec<Dirty>>) {
-        let Some(mut pending) = self.0.take() else { return };
-        if let Some(exact) = narrowed {
+        if let (Some(pending), Some(exact)) = (&mut self.0, narrowed) {
             pending.debt.narrow(exact);
         }
-        pending.shared.take_up(pending.debt, pending.record);
+        self.end(Answer::Committed);
     }
 
     /// MySQL certainly rolled back: nothing is owed.
     pub fn rolled_back(mut self) {
-        let Some(pending) = self.0.take() else { return };
-        if let Some(record) = pending.record {
-            pending.shared.journal.remove(record);
+        self.end(Answer::RolledBack);
+    }
+
+    fn end(&mut self, answer: Answer) {
+        let Some(Pending { shared, debt, record }) = self.0.take() else { return };
+        match fate(answer, debt.session.is_some()) {
+            Fate::TakeUp => drop(shared.take_up(debt, record)),
+            Fate::Wait => shared.take_up_uncertain(debt, record),
+            Fate::Forget => {
+                if let Some(record) = record {
+                    shared.journal.remove(record);
+                }
+            }
         }
     }
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        if let Some(pending) = self.0.take() {
-            pending.shared.take_up_uncertain(pending.debt, pending.record);
-        }
+        self.end(Answer::None);
     }
 }
 

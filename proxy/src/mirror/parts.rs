@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::homes::Homes;
+use super::later::Later;
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::sweeps::Sweeps;
@@ -97,6 +98,8 @@ pub(crate) struct State {
     pub expanding: usize,
     /// Debts whose commit may still be to come.
     pub uncertain: Vec<Waiting>,
+    /// Debts to be taken up after a while.
+    pub later: Later,
 }
 
 pub(crate) struct Shared {
@@ -114,6 +117,8 @@ pub(crate) struct Shared {
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
     /// A debt of uncertain end was taken up.
     pub uncertain_added: Notify,
+    /// A debt was put off.
+    pub later_added: Notify,
     /// Something was queued, or a batch ended.
     pub work: Notify,
     /// Something was finished or parked.

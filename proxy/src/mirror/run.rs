@@ -10,14 +10,15 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step,
+    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, look_again,
+    may_come_late,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
+use super::expand::shares_item_key;
 use super::parts::{Shared, entity_named};
 use super::queue::Target;
-use super::tags::Moment;
 use crate::dynamo::{Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
@@ -89,6 +90,8 @@ struct Run<'a> {
     table: &'a DynamoTable,
     target: &'a Target,
     me: Owner,
+    /// Other rows decide the item key as well.
+    shares_item_key: bool,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
@@ -139,12 +142,13 @@ pub(crate) async fn run_batch(
     // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
     let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
     let respelled = rows.keys().any(|key| !asked.contains(key));
+    let shares_item_key = shares_item_key(&ruleset, &entity.name);
     let runs = machines.into_iter().map(|(target, mut machine)| {
         let found = rows.remove(&target.key);
         let (ruleset, settle) = (&ruleset, &settle);
         async move {
             let me = machine.me().clone();
-            let run = Run { shared, ruleset, entity, table, target: &target, me };
+            let run = Run { shared, ruleset, entity, table, target: &target, me, shares_item_key };
             let first = match found {
                 None if respelled => None,
                 found => Some(run.image(found, moment)),
@@ -190,7 +194,14 @@ impl Run<'_> {
         let mut conflicts = 0;
         let mut event = Event::Row(read.image.clone());
         loop {
-            event = match machine.next(event) {
+            let step = machine.next(event);
+            if look_again(&step, self.shares_item_key)
+                && let RowImage::Present { key, .. } = &read.image
+            {
+                let delay = limits::MOVED_ITEM_LOOK_AFTER;
+                self.shared.watch_item(self.target, key, delay).await;
+            }
+            event = match step {
                 Step::ReadRow => {
                     conflicts += 1;
                     if conflicts > limits::REFRESH_CONFLICTS_MAX {
@@ -259,21 +270,21 @@ impl Run<'_> {
         let tag = uuid::Uuid::new_v4().to_string();
         let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
         item.insert(BOOKKEEPING.to_owned(), map);
+        let late = may_come_late(&expect);
         let mut expect = expected(expect);
         self.pause().await;
         loop {
-            match self.shared.store.put(self.table, &item, &expect).await? {
+            let outcome = self.shared.store.put(self.table, &item, &expect).await;
+            if late && outcome.as_ref().is_err_and(StoreError::may_arrive) {
+                self.shared.watch_item(self.target, key, limits::LATE_WRITE_AFTER).await;
+            }
+            match outcome? {
                 WriteOutcome::Done => {
-                    self.shared.tags.learn(key, &self.me, &tag);
-                    if !self.entity.key_from_row_key {
-                        self.shared.homes.moved(&self.me, key);
-                    }
                     self.count("written");
-                    return Ok(Event::PutDone { tag });
+                    return Ok(self.learnt(key, Event::PutDone { tag }));
                 }
                 WriteOutcome::Conflict { existing } => {
                     let existing = existing.as_ref().map(bookkeeping::read);
-                    self.learn(key, existing.as_ref());
                     if self.shared.faults.ignore_conditions {
                         expect = match existing {
                             None => Expect::Absent,
@@ -281,7 +292,7 @@ impl Run<'_> {
                         };
                         continue;
                     }
-                    return Ok(Event::PutConflict { tag, existing });
+                    return Ok(self.learnt(key, Event::PutConflict { tag, existing }));
                 }
             }
         }
@@ -299,26 +310,37 @@ impl Run<'_> {
         let removes = expect != Condition::Absent;
         match self.shared.store.delete(self.table, key, &expected(expect)).await? {
             WriteOutcome::Done => {
-                self.shared.tags.forget(key);
-                self.shared.homes.gone(&self.me, key);
                 if removes {
                     self.count("deleted");
                 }
-                Ok(Event::DeleteDone)
+                Ok(self.learnt(key, Event::DeleteDone))
             }
             WriteOutcome::Conflict { existing } => {
                 let existing = existing.as_ref().map(bookkeeping::read);
-                self.learn(key, existing.as_ref());
-                Ok(Event::DeleteConflict { existing })
+                Ok(self.learnt(key, Event::DeleteConflict { existing }))
             }
         }
     }
 
-    fn learn(&self, key: &ItemKey, existing: Option<&Existing>) {
-        match existing.and_then(|item| item.tag.as_ref().zip(item.owner.as_ref())) {
-            Some((tag, owner)) => self.shared.tags.learn(key, owner, tag),
-            None => self.shared.tags.forget(key),
+    /// Remembers what a write's answer taught about the item key.
+    fn learnt(&self, key: &ItemKey, event: Event) -> Event {
+        let (tags, homes) = (&self.shared.tags, &self.shared.homes);
+        match Lesson::of(&event) {
+            Some(Lesson::Written { tag }) => {
+                tags.learn(key, &self.me, &tag);
+                if !self.entity.key_from_row_key {
+                    homes.moved(&self.me, key);
+                }
+            }
+            Some(Lesson::Deleted) => {
+                tags.forget(key);
+                homes.gone(&self.me, key);
+            }
+            Some(Lesson::Found { tag, owner }) => tags.learn(key, &owner, &tag),
+            Some(Lesson::Unknown) => tags.forget(key),
+            None => {}
         }
+        event
     }
 
     /// Whether the other row exists and its item key is this one.

@@ -1,17 +1,14 @@
 //! Commits whose end MySQL did not tell: Segue was killed, or a connection broke in the middle. MySQL
 //! may still work on the statement and commit it later, so such debts stay owed until a refresh
 //! that begins after the statement's connection has left the server.
-//! Never here: reading MySQL's list of connections, or looking up keys.
-//!
-//! ```text
-//! uncertain --connection gone----------------------------------> expanded, done as any other
-//!           --still there--> expanded early --...--gone or late--> expanded again, done
-//! ```
+//! Never here: how long a debt waits (see `segue_rules::owed`), reading MySQL's list of connections, or
+//! looking up keys.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use segue_config::limits;
+use segue_rules::owed::{Answer, Fate, Patience, Sight, Verdict, fate};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::DebtId;
@@ -61,8 +58,7 @@ pub(crate) struct Waiting {
     debt: DebtId,
     session: Session,
     since: Instant,
-    /// It has been expanded once, so that what is committed already need not wait.
-    early: bool,
+    patience: Patience,
 }
 
 /// What a look at the server says about the waiting debts.
@@ -74,17 +70,30 @@ enum Look {
     Nothing,
 }
 
+impl Look {
+    fn at(&self, waiting: &Waiting, waited: Duration) -> Sight {
+        match self {
+            Look::Seen(seen) => {
+                let age = waited.max(waiting.session.age());
+                if waiting.session.has_ended(age, seen) { Sight::Gone } else { Sight::There }
+            }
+            Look::Hidden => Sight::Hidden,
+            Look::Nothing => Sight::Nothing,
+        }
+    }
+}
+
 impl Shared {
     /// Takes up a debt whose commit may still be to come.
     pub(crate) fn take_up_uncertain(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
-        let Some(session) = debt.session.filter(|_| !debt.entries.is_empty()) else {
-            // Nobody's statement: a sweep of Segue's own.
+        let waits = fate(Answer::None, debt.session.is_some()) == Fate::Wait;
+        let Some(session) = debt.session.filter(|_| waits && !debt.entries.is_empty()) else {
             self.take_up(debt, record);
             return;
         };
         let since = self.now();
         self.open(debt, record, |state, debt| {
-            state.uncertain.push(Waiting { debt, session, since, early: false });
+            state.uncertain.push(Waiting { debt, session, since, patience: Patience::default() });
         });
         self.uncertain_added.notify_one();
     }
@@ -97,22 +106,19 @@ impl Shared {
             let mut state = self.state.lock();
             state.uncertain.retain_mut(|waiting| {
                 let waited = now.saturating_duration_since(waiting.since);
-                let end = match look {
-                    Look::Nothing => return true,
-                    Look::Seen(seen) => {
-                        let age = waited.max(waiting.session.age());
-                        waiting.session.has_ended(age, seen)
-                    }
-                    Look::Hidden => waited >= limits::UNCERTAIN_GRACE,
-                };
-                let too_late = waited >= limits::UNCERTAIN_WAIT_MAX;
-                late += usize::from(too_late && !end);
-                if end || too_late {
-                    ended.push(waiting.debt);
-                } else if !std::mem::replace(&mut waiting.early, true) {
-                    early.push(waiting.debt);
+                let verdict = waiting.patience.judge(
+                    look.at(waiting, waited),
+                    waited,
+                    limits::UNCERTAIN_GRACE,
+                    limits::UNCERTAIN_WAIT_MAX,
+                );
+                late += usize::from(verdict == Verdict::TooLate);
+                match verdict {
+                    Verdict::Wait => return true,
+                    Verdict::Early => early.push(waiting.debt),
+                    Verdict::Settle | Verdict::TooLate => ended.push(waiting.debt),
                 }
-                !(end || too_late)
+                verdict == Verdict::Early
             });
             state.expanding += ended.len();
             state.uncertain.len()

@@ -72,6 +72,7 @@ impl Store {
                     operation: "CreateTable",
                     table: name.to_owned(),
                     reason: format!("not active after {} s: {state}", begun.elapsed().as_secs()),
+                    answered: true,
                 });
             }
             tokio::time::sleep(DYNAMODB_TABLE_POLL_INTERVAL).await;
