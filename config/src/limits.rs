@@ -140,6 +140,9 @@ pub const HOMES_CACHED_MAX: usize = 100_000;
 /// older than 5 minutes, some services 15. What it may have created is refreshed once more then.
 pub const LATE_WRITE_AFTER: Duration = Duration::from_secs(15 * 60);
 
+/// First look for a write that was given up: mostly it arrives soon, or never.
+pub const LATE_WRITE_FIRST_LOOK_AFTER: Duration = Duration::from_secs(10);
+
 /// Wait before an item whose key several rows decide is looked at again. Above any time from the reading of
 /// the old image, just before COMMIT, to the end of that COMMIT.
 pub const MOVED_ITEM_LOOK_AFTER: Duration = Duration::from_secs(60);

@@ -28,78 +28,26 @@ pub(crate) fn path(scenario: &Scenario, steps: &[(World, Option<Action>)]) -> St
 }
 
 fn step(scenario: &Scenario, before: &World, action: &Action, after: &World) -> String {
-    let of = |number: &u8| &before.transactions[usize::from(*number)];
     match action {
-        Action::Owe { sidecar, touch } => {
-            let touch = scenario.touches[*touch];
-            let number = before.transactions.len();
-            let what = change(touch.row, touch.change);
-            format!("sidecar {sidecar}: transaction {number} {what}; it is owed")
+        Action::Owe { .. }
+        | Action::Commit { .. }
+        | Action::JournalLate { .. }
+        | Action::RollBack { .. }
+        | Action::Unheard { .. }
+        | Action::Resolve { .. } => transaction(scenario, before, action),
+        Action::Read { .. } | Action::Decide { .. } | Action::Check { .. } => {
+            refresh(scenario, before, action, after)
         }
-        Action::Commit { transaction } => {
-            format!(
-                "MySQL commits transaction {transaction} and answers sidecar {}",
-                of(transaction).sidecar
-            )
+        Action::Arrive(_) | Action::Repeat(_) | Action::Lose(_) | Action::Vanish(_) => {
+            request(scenario, before, action, after)
         }
-        Action::JournalLate { transaction } => {
-            format!("sidecar {}: journals transaction {transaction}", of(transaction).sidecar)
-        }
-        Action::RollBack { transaction } => {
-            format!("MySQL rolls transaction {transaction} back and says so")
-        }
-        Action::Unheard { transaction } => {
-            let sidecar = of(transaction).sidecar;
-            format!(
-                "sidecar {sidecar}: the connection of transaction {transaction} breaks at its commit"
-            )
-        }
-        Action::Resolve { transaction, commits: true } => {
-            format!("MySQL commits transaction {transaction}, unheard")
-        }
-        Action::Resolve { transaction, commits: false } => {
-            format!("MySQL rolls transaction {transaction} back, unheard")
-        }
-        Action::Read { sidecar, row: number } => {
-            let found = read_row(scenario, before, *number);
-            let next = next(after, *sidecar, *number);
-            format!(
-                "sidecar {sidecar}: reads row {number}: {}{next}",
-                row(scenario, before, *number, found)
-            )
-        }
-        Action::Decide { sidecar, row: number } => {
-            format!("sidecar {sidecar}: decides on row {number}{}", next(after, *sidecar, *number))
-        }
-        Action::Check { sidecar, row: number } => {
-            let other =
-                match before.sidecars[usize::from(*sidecar)].runs.get(number).map(|run| &run.at) {
-                    Some(At::Checking { row, .. }) => *row,
-                    _ => u8::MAX,
-                };
-            let next = next(after, *sidecar, *number);
-            format!("sidecar {sidecar}: reads row {other}, whose item is in the way{next}")
-        }
-        Action::Arrive(request) => {
-            let who = match request.awaited {
-                true => next(after, request.from, request.row),
-                false => " (given up long ago)".to_owned(),
-            };
-            format!("{} arrives: {}{who}", flight(request), outcome(scenario, before, request))
-        }
-        Action::Repeat(request) => {
-            let outcome = outcome(scenario, before, request);
-            format!("{} is carried out: {outcome}; it will be once more", flight(request))
-        }
-        Action::Lose(request) => format!("{} is given up; it may still arrive", flight(request)),
-        Action::Vanish(request) => format!("{} is lost for good", flight(request)),
         Action::Unpark { sidecar, row } => {
             format!("sidecar {sidecar}: tries parked row {row} again")
         }
         Action::Look { sidecar } => format!("sidecar {sidecar}: looks at MySQL's connections"),
         Action::SweepStep { sidecar } => {
-            let at =
-                before.sidecars[usize::from(*sidecar)].sweep.as_ref().map_or(0, |sweep| sweep.at);
+            let sweep = &before.sidecars[usize::from(*sidecar)].sweep;
+            let at = sweep.as_ref().map_or(0, |sweep| sweep.at);
             let rows = scenario.rows.len() as u8;
             match at {
                 at if at < rows => format!("sidecar {sidecar}: sweeps row {at}"),
@@ -110,11 +58,82 @@ fn step(scenario: &Scenario, before: &World, action: &Action, after: &World) -> 
             }
         }
         Action::Later { sidecar, .. } => {
-            format!(
-                "sidecar {sidecar}: no old request can arrive any more; takes up what waited for that"
-            )
+            format!("sidecar {sidecar}: looks again at an item that it was to look at later")
         }
         Action::Crash { sidecar } => format!("sidecar {sidecar}: killed, and started again"),
+    }
+}
+
+fn transaction(scenario: &Scenario, before: &World, action: &Action) -> String {
+    let of = |number: &u8| before.transactions[usize::from(*number)].sidecar;
+    match action {
+        Action::Owe { sidecar, touch } => {
+            let touch = scenario.touches[*touch];
+            let number = before.transactions.len();
+            let what = change(touch.row, touch.change);
+            format!("sidecar {sidecar}: transaction {number} {what}; it is owed")
+        }
+        Action::Commit { transaction: t } => {
+            format!("MySQL commits transaction {t} and answers sidecar {}", of(t))
+        }
+        Action::JournalLate { transaction: t } => {
+            format!("sidecar {}: journals transaction {t}", of(t))
+        }
+        Action::RollBack { transaction: t } => {
+            format!("MySQL rolls transaction {t} back and says so")
+        }
+        Action::Unheard { transaction: t } => {
+            format!("sidecar {}: the connection of transaction {t} breaks at its commit", of(t))
+        }
+        Action::Resolve { transaction: t, commits: true } => {
+            format!("MySQL commits transaction {t}, unheard")
+        }
+        Action::Resolve { transaction: t, commits: false } => {
+            format!("MySQL rolls transaction {t} back, unheard")
+        }
+        _ => String::new(),
+    }
+}
+
+fn refresh(scenario: &Scenario, before: &World, action: &Action, after: &World) -> String {
+    match action {
+        Action::Read { sidecar, row: number } => {
+            let found = row(scenario, before, *number, read_row(scenario, before, *number));
+            let next = next(after, *sidecar, *number);
+            format!("sidecar {sidecar}: reads row {number}: {found}{next}")
+        }
+        Action::Decide { sidecar, row } => {
+            format!("sidecar {sidecar}: decides on row {row}{}", next(after, *sidecar, *row))
+        }
+        Action::Check { sidecar, row } => {
+            let run = before.sidecars[usize::from(*sidecar)].runs.get(row);
+            let other = match run.map(|run| &run.at) {
+                Some(At::Checking { row, .. }) => *row,
+                _ => u8::MAX,
+            };
+            let next = next(after, *sidecar, *row);
+            format!("sidecar {sidecar}: reads row {other}, whose item is in the way{next}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn request(scenario: &Scenario, before: &World, action: &Action, after: &World) -> String {
+    match action {
+        Action::Arrive(request) => {
+            let then = match request.awaited {
+                true => next(after, request.from, request.row),
+                false => " (given up long ago)".to_owned(),
+            };
+            format!("{} arrives: {}{then}", flight(request), outcome(scenario, before, request))
+        }
+        Action::Repeat(request) => {
+            let outcome = outcome(scenario, before, request);
+            format!("{} is carried out: {outcome}; it will be once more", flight(request))
+        }
+        Action::Lose(request) => format!("{} is given up; it may still arrive", flight(request)),
+        Action::Vanish(request) => format!("{} is lost for good", flight(request)),
+        _ => String::new(),
     }
 }
 

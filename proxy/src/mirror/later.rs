@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use segue_config::limits;
 use segue_rules::txn::Dirty;
@@ -24,11 +24,19 @@ pub(crate) enum Watched {
     Table(TableName),
 }
 
+/// When a debt is taken up: once or twice, the last time with its record.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    first: Instant,
+    last: Instant,
+}
+
 #[derive(Debug)]
 struct Postponed {
     debt: Debt,
     record: Option<RecordId>,
     watched: Option<Watched>,
+    last: Instant,
 }
 
 /// A moment with a number, because moments may be equal.
@@ -52,14 +60,14 @@ impl Later {
         self.debts.insert(place, postponed);
     }
 
-    /// Waits until `due` for something that is watched already. `false`: it is not.
-    fn extend(&mut self, watched: &Watched, due: Instant) -> bool {
-        let Some(place) = self.places.get(watched).copied() else { return false };
-        if place.0 < due
-            && let Some(postponed) = self.debts.remove(&place)
-        {
-            self.add(due, postponed);
-        }
+    /// Something that is watched already is looked at anew. `false`: it is not watched.
+    fn extend(&mut self, watched: &Watched, looks: Looks) -> bool {
+        let place = self.places.get(watched).copied();
+        let Some(mut postponed) = place.and_then(|place| self.debts.remove(&place)) else {
+            return false;
+        };
+        postponed.last = postponed.last.max(looks.last);
+        self.add(looks.first, postponed);
         true
     }
 
@@ -73,11 +81,16 @@ impl Later {
             if first.key().0 > now {
                 break;
             }
-            let Postponed { debt, record, watched } = first.remove();
-            if let Some(watched) = watched {
-                self.places.remove(&watched);
+            let mut postponed = first.remove();
+            if postponed.last > now {
+                due.push((postponed.debt.clone(), None));
+                self.add(postponed.last, postponed);
+                continue;
             }
-            due.push((debt, record));
+            if let Some(watched) = &postponed.watched {
+                self.places.remove(watched);
+            }
+            due.push((postponed.debt, postponed.record.take()));
         }
         due
     }
@@ -88,15 +101,31 @@ impl Later {
 }
 
 impl Shared {
-    /// Owes one more refresh of a row, with this item key, that begins after the delay. Journaled when
-    /// this returns.
-    pub(crate) async fn watch_item(&self, target: &Target, key: &ItemKey, delay: Duration) {
+    /// A put that may create an item was given up: the row is refreshed again soon, because that is when
+    /// a late write mostly arrives, and when none can arrive any more. Journaled when this returns.
+    pub(crate) async fn watch_for_late_write(&self, target: &Target, key: &ItemKey) {
+        let now = self.now();
+        let first = now + limits::LATE_WRITE_FIRST_LOOK_AFTER;
+        self.watch_item(target, key, Looks { first, last: now + limits::LATE_WRITE_AFTER }).await;
+    }
+
+    /// An item was created that another process's commit may be about to move.
+    pub(crate) async fn watch_moved_item(&self, target: &Target, key: &ItemKey) {
+        let look = self.now() + limits::MOVED_ITEM_LOOK_AFTER;
+        self.watch_item(target, key, Looks { first: look, last: look }).await;
+    }
+
+    async fn watch_item(&self, target: &Target, key: &ItemKey, looks: Looks) {
         let watched = Watched::Item(target.clone(), key.clone());
-        if self.extend(&watched, delay) {
-            return;
-        }
-        if self.state.lock().later.len() >= limits::LATER_DEBTS_MAX {
-            self.watch_table(&target.table, delay).await;
+        let room = {
+            let mut state = self.state.lock();
+            if state.later.extend(&watched, looks) {
+                return;
+            }
+            state.later.len() < limits::LATER_DEBTS_MAX
+        };
+        if !room {
+            self.watch_table(&target.table, looks.last).await;
             return;
         }
         let source = SourceKey { table: target.table.clone(), key: target.key.clone() };
@@ -111,26 +140,22 @@ impl Shared {
             old: OldImage { driving: vec![driving], ..OldImage::default() },
             session: None,
         };
-        self.postpone(debt, Some(watched), delay).await;
+        self.postpone(debt, watched, looks).await;
     }
 
     /// The same of a whole table, where single items are too many.
-    async fn watch_table(&self, table: &TableName, delay: Duration) {
+    async fn watch_table(&self, table: &TableName, look: Instant) {
         let watched = Watched::Table(table.clone());
-        if !self.extend(&watched, delay) {
-            self.postpone(Debt::sweeps([table], "late-writes"), Some(watched), delay).await;
+        let looks = Looks { first: look, last: look };
+        if !self.state.lock().later.extend(&watched, looks) {
+            self.postpone(Debt::sweeps([table], "late-writes"), watched, looks).await;
         }
     }
 
-    fn extend(&self, watched: &Watched, delay: Duration) -> bool {
-        let due = self.now() + delay;
-        self.state.lock().later.extend(watched, due)
-    }
-
-    async fn postpone(&self, debt: Debt, watched: Option<Watched>, delay: Duration) {
+    async fn postpone(&self, debt: Debt, watched: Watched, looks: Looks) {
         let record = owed::record(self, &self.ruleset(), &debt).await;
-        let due = self.now() + delay;
-        self.state.lock().later.add(due, Postponed { debt, record, watched });
+        let postponed = Postponed { debt, record, watched: Some(watched), last: looks.last };
+        self.state.lock().later.add(looks.first, postponed);
         self.later_added.notify_one();
     }
 
@@ -143,7 +168,8 @@ impl Shared {
         for (record, debt) in debts {
             let fits = self.state.lock().later.len() < limits::LATER_DEBTS_MAX;
             let record = if fits {
-                let again = Postponed { debt: debt.clone(), record: Some(record), watched: None };
+                let (debt, record) = (debt.clone(), Some(record));
+                let again = Postponed { debt, record, watched: None, last: due };
                 self.state.lock().later.add(due, again);
                 None
             } else {
@@ -153,7 +179,7 @@ impl Shared {
             self.take_up_uncertain(debt, record);
         }
         for table in &tables {
-            self.watch_table(table, limits::LATE_WRITE_AFTER).await;
+            self.watch_table(table, due).await;
         }
     }
 }
@@ -183,44 +209,54 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn postponed(table: &str, watched: bool) -> Postponed {
+    fn postponed(table: &str, record: u64, last: Instant) -> Postponed {
         let table = TableName::from(table);
         Postponed {
             debt: Debt::sweeps([&table], "x"),
-            record: None,
-            watched: watched.then_some(Watched::Table(table)),
+            record: Some(RecordId(record)),
+            watched: Some(Watched::Table(table)),
+            last,
         }
     }
 
-    fn tables(debts: Vec<(Debt, Option<RecordId>)>) -> Vec<String> {
-        debts.iter().map(|(debt, _)| debt.entries[0].table().to_string()).collect()
+    fn taken(later: &mut Later, now: Instant) -> Vec<(String, Option<u64>)> {
+        let due = later.take_due(now).into_iter();
+        due.map(|(debt, record)| (debt.entries[0].table().to_string(), record.map(|r| r.0)))
+            .collect()
     }
 
     #[test]
-    fn debts_come_back_when_their_wait_has_ended() {
+    fn debts_come_back_when_their_wait_has_ended_and_keep_their_record_to_the_last() {
         let (mut later, now) = (Later::default(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
-        later.add(at(2), postponed("b", false));
-        later.add(at(1), postponed("a", true));
-        later.add(at(2), postponed("c", false));
-        assert!(later.take_due(now).is_empty());
+        later.add(at(2), postponed("b", 2, at(2)));
+        later.add(at(1), postponed("a", 1, at(9)));
+        assert!(taken(&mut later, now).is_empty());
         assert_eq!(later.next_due(), Some(at(1)));
-        assert_eq!(tables(later.take_due(at(2))), ["a", "b", "c"]);
-        assert_eq!((later.len(), later.next_due()), (0, None));
+        let both = [("a".to_owned(), None), ("b".to_owned(), Some(2))];
+        assert_eq!(taken(&mut later, at(2)), both);
+        assert_eq!((later.len(), later.next_due()), (1, Some(at(9))));
+        assert_eq!(taken(&mut later, at(9)), [("a".to_owned(), Some(1))]);
+        assert_eq!((later.len(), later.places.len()), (0, 0));
     }
 
     #[test]
-    fn what_is_watched_already_waits_longer_never_shorter() {
+    fn what_is_watched_already_is_looked_at_anew() {
         let (mut later, now) = (Later::default(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
         let watched = Watched::Table("a".into());
-        assert!(!later.extend(&watched, at(1)));
-        later.add(at(5), postponed("a", true));
-        assert!(later.extend(&watched, at(3)) && later.extend(&watched, at(9)));
-        assert!(later.take_due(at(8)).is_empty());
-        assert_eq!((later.len(), tables(later.take_due(at(9)))), (1, vec!["a".to_owned()]));
-        assert!(!later.extend(&watched, at(10)));
+        assert!(!later.extend(&watched, Looks { first: at(1), last: at(1) }));
+        later.add(at(1), postponed("a", 1, at(5)));
+        assert!(later.extend(&watched, Looks { first: at(3), last: at(7) }));
+        assert!(taken(&mut later, at(2)).is_empty());
+        assert_eq!(taken(&mut later, at(3)), [("a".to_owned(), None)]);
+        assert!(later.extend(&watched, Looks { first: at(4), last: at(4) }));
+        assert_eq!(taken(&mut later, at(4)), [("a".to_owned(), None)]);
+        assert_eq!(taken(&mut later, at(7)), [("a".to_owned(), Some(1))]);
+        assert!(!later.extend(&watched, Looks { first: at(8), last: at(8) }));
     }
 }

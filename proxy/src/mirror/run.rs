@@ -198,8 +198,7 @@ impl Run<'_> {
             if look_again(&step, self.shares_item_key)
                 && let RowImage::Present { key, .. } = &read.image
             {
-                let delay = limits::MOVED_ITEM_LOOK_AFTER;
-                self.shared.watch_item(self.target, key, delay).await;
+                self.shared.watch_moved_item(self.target, key).await;
             }
             event = match step {
                 Step::ReadRow => {
@@ -276,7 +275,7 @@ impl Run<'_> {
         loop {
             let outcome = self.shared.store.put(self.table, &item, &expect).await;
             if late && outcome.as_ref().is_err_and(StoreError::may_arrive) {
-                self.shared.watch_item(self.target, key, limits::LATE_WRITE_AFTER).await;
+                self.shared.watch_for_late_write(self.target, key).await;
             }
             match outcome? {
                 WriteOutcome::Done => {
