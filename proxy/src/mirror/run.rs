@@ -18,7 +18,7 @@ use super::bookkeeping;
 use super::parts::{Shared, entity_named};
 use super::queue::Target;
 use super::tags::Moment;
-use crate::dynamo::{Expect, StoreError, WriteOutcome};
+use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
 /// A run's end, with the item keys under which items of the row may stand.
@@ -262,7 +262,13 @@ impl Run<'_> {
         let mut expect = expected(expect);
         self.pause().await;
         loop {
-            match self.shared.store.put(self.table, &item, &expect).await? {
+            let answer = self.shared.store.put(self.table, &item, &expect).await;
+            if let Err(StoreError::Transient { arrival: Arrival::MayBeLate, .. }) = &answer
+                && !self.replaces_own(key, &expect)
+            {
+                self.shared.owe_late(self.target, key).await;
+            }
+            match answer? {
                 WriteOutcome::Done => {
                     self.shared.tags.learn(key, &self.me, &tag);
                     if !self.entity.key_from_row_key {
@@ -285,6 +291,14 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the write rests on the tag of this row's own item: whatever settles the row then makes an
+    /// end of that tag, and a late write fails by it.
+    fn replaces_own(&self, key: &ItemKey, expect: &Expect) -> bool {
+        let tags = &self.shared.tags;
+        let known = tags.known_at(key, &self.me, tags.now());
+        matches!((expect, known), (Expect::Tag(tag), Some(known)) if *tag == known)
     }
 
     async fn pause(&self) {

@@ -1,6 +1,7 @@
 //! Commits whose end MySQL did not tell: Segue was killed, or a connection broke in the middle. MySQL
 //! may still work on the statement and commit it later, so such debts stay owed until a refresh
 //! that begins after the statement's connection has left the server.
+//! The same holds for writes that DynamoDB did not answer: they may be carried out later.
 //! Never here: reading MySQL's list of connections, or looking up keys.
 //!
 //! ```text
@@ -12,11 +13,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use segue_config::limits;
+use segue_rules::txn::Dirty;
+use segue_rules::value::{ItemKey, SourceKey};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::DebtId;
-use super::parts::Shared;
-use super::record::Debt;
+use super::owed;
+use super::parts::{Shared, State};
+use super::queue::Target;
+use super::record::{Debt, OldDriving, OldImage};
 use crate::journal::RecordId;
 use crate::mysql::control::{Connections, ControlError};
 
@@ -59,8 +64,13 @@ const UPTIME_SLACK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Waiting {
     debt: DebtId,
-    session: Session,
+    /// `None`: no commit is waited for.
+    session: Option<Session>,
     since: Instant,
+    /// Writes that nobody answered may arrive until then.
+    until: Instant,
+    /// Of which item, if it is one that was not answered; its time can grow.
+    late: Option<(Target, ItemKey)>,
     /// It has been expanded once, so that what is committed already need not wait.
     early: bool,
 }
@@ -77,15 +87,59 @@ enum Look {
 impl Shared {
     /// Takes up a debt whose commit may still be to come.
     pub(crate) fn take_up_uncertain(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
-        let Some(session) = debt.session.filter(|_| !debt.entries.is_empty()) else {
+        self.hold(debt, record, self.now());
+    }
+
+    /// Takes up a debt of an earlier process, whose last writes may still be on their way.
+    pub(crate) fn take_up_recovered(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
+        self.hold(debt, record, self.now() + self.settings.late_write);
+    }
+
+    fn hold(self: &Arc<Self>, debt: Debt, record: Option<RecordId>, until: Instant) {
+        let (since, session) = (self.now(), debt.session);
+        if debt.entries.is_empty() || (session.is_none() && until <= since) {
             // Nobody's statement: a sweep of Segue's own.
             self.take_up(debt, record);
             return;
-        };
-        let since = self.now();
+        }
+        // Whole tables are gone through once, when everything has arrived.
+        let early = session.is_none()
+            && debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
         self.open(debt, record, |state, debt| {
-            state.uncertain.push(Waiting { debt, session, since, early: false });
+            state.uncertain.push(Waiting { debt, session, since, until, late: None, early });
         });
+        self.uncertain_added.notify_one();
+    }
+
+    /// A put that found no item of the row (or another row's) was not answered. It may arrive after a delete
+    /// that found nothing to delete, so the row is refreshed once more when it cannot arrive any longer.
+    pub(crate) async fn owe_late(&self, target: &Target, item: &ItemKey) {
+        let now = self.now();
+        let until = now + self.settings.late_write;
+        if until <= now {
+            return;
+        }
+        let late = (target.clone(), item.clone());
+        if let Some(known) = self.state.lock().late.get_mut(&late) {
+            *known = until;
+            return;
+        }
+        let key = SourceKey { table: target.table.clone(), key: target.key.clone() };
+        let driving = OldDriving {
+            entity: target.entity.to_string(),
+            table: target.table.clone(),
+            key: target.key.clone(),
+            item: Some(item.clone()),
+        };
+        let old = OldImage { driving: vec![driving], ..OldImage::default() };
+        let debt = Debt { entries: vec![Dirty::Key(key)], old, session: None };
+        let (record, unwritten) = owed::record(self, &self.ruleset(), &debt).await;
+        self.open(debt, record, |state, debt| {
+            state.late.insert(late.clone(), until);
+            let (since, late) = (now, Some(late));
+            state.uncertain.push(Waiting { debt, session: None, since, until, late, early: true });
+        });
+        drop(unwritten);
         self.uncertain_added.notify_one();
     }
 
@@ -95,16 +149,22 @@ impl Shared {
         let (mut ended, mut early) = (Vec::new(), Vec::new());
         let left = {
             let mut state = self.state.lock();
-            state.uncertain.retain_mut(|waiting| {
+            let State { uncertain, late: items, .. } = &mut *state;
+            uncertain.retain_mut(|waiting| {
                 let waited = now.saturating_duration_since(waiting.since);
-                let end = match look {
-                    Look::Nothing => return true,
-                    Look::Seen(seen) => {
-                        let age = waited.max(waiting.session.age());
-                        waiting.session.has_ended(age, seen)
+                let committed = match (waiting.session, look) {
+                    (None, _) => true,
+                    (Some(_), Look::Nothing) => return true,
+                    (Some(session), Look::Seen(seen)) => {
+                        session.has_ended(waited.max(session.age()), seen)
                     }
-                    Look::Hidden => waited >= limits::UNCERTAIN_GRACE,
+                    (Some(_), Look::Hidden) => waited >= limits::UNCERTAIN_GRACE,
                 };
+                let until = waiting.late.as_ref().and_then(|late| items.get(late)).copied();
+                let end = committed && now >= until.unwrap_or(waiting.until);
+                if let (true, Some(late)) = (end, &waiting.late) {
+                    items.remove(late);
+                }
                 let too_late = waited >= limits::UNCERTAIN_WAIT_MAX;
                 late += usize::from(too_late && !end);
                 if end || too_late {
@@ -134,6 +194,10 @@ impl Shared {
     }
 
     async fn look(&self, visible_at_start: bool) -> Look {
+        let commits = self.state.lock().uncertain.iter().any(|waiting| waiting.session.is_some());
+        if !commits {
+            return Look::Nothing;
+        }
         if !visible_at_start {
             return Look::Hidden;
         }

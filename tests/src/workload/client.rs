@@ -140,6 +140,7 @@ impl Client {
     }
 
     async fn send(&mut self, connection: &mut Conn, statement: &Statement) -> Outcome {
+        let sent = Instant::now();
         let answer = match statement.protocol {
             Protocol::Text => connection.query_drop(statement.text()).await,
             Protocol::Prepared => {
@@ -150,6 +151,9 @@ impl Client {
                 connection.exec_drop(statement.sql.as_str(), parameters).await
             }
         };
+        if let Some(record) = &self.plan.record {
+            record.note(self.index, sent, connection.id(), statement, answer.as_ref().err());
+        }
         match answer {
             Ok(()) => {
                 self.report.success(statement, connection.affected_rows());
@@ -159,7 +163,10 @@ impl Client {
                 Outcome::Lost(error.to_string())
             }
             Err(Error::Server(error)) => {
-                self.report.error(statement, error.code, &error.message);
+                match self.plan.more_errors.contains(&error.code) {
+                    true => self.report.allowed_error(statement, error.code),
+                    false => self.report.error(statement, error.code, &error.message),
+                }
                 if error.code == DEADLOCK { Outcome::RolledBack } else { Outcome::Answered }
             }
             Err(Error::Io(error)) => Outcome::Lost(error.to_string()),
