@@ -149,7 +149,9 @@ on_each_server!(no_fault_loses_a_write_or_reaches_a_client, |server: &'static Se
     let stage = Stage::set_with(server, CONTRACT_B, "dual-write", seed(), allow).await.unwrap();
     stage.refresh_existing().await.unwrap();
     stage.converged().await.unwrap();
-    for (number, kind) in KINDS.iter().enumerate() {
+    // Each server gets every other kind: the kinds are DynamoDB's business, not MySQL's.
+    let first = usize::from(server.kind() == Kind::MariaDb);
+    for (number, kind) in KINDS.iter().enumerate().skip(first).step_by(2) {
         let script = format!(
             "seed = {}\n[[rule]]\nkind = \"{kind}\"\nprobability = 0.5\ndelay_ms = 20\n",
             stage.seed

@@ -57,6 +57,7 @@ pub async fn run(options: Options) -> Result<Option<Summary>> {
     for seed in options.seed..options.seed.saturating_add(options.rounds) {
         let report = round::play(&stage, &options, seed).await?;
         summary.add(&report);
+        println!("{}", report.line());
         if report.problems.is_empty() {
             continue;
         }

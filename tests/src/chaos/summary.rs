@@ -37,6 +37,21 @@ impl RoundReport {
     }
 }
 
+impl RoundReport {
+    /// The round on one line.
+    pub fn line(&self) -> String {
+        format!(
+            "seed {:>6}: {:>4} transactions, load {:4.1} s, settled after {:4.1} s{}: {}",
+            self.seed,
+            self.load.transactions,
+            self.load_time.as_secs_f64(),
+            self.time.as_secs_f64(),
+            if self.problems.is_empty() { "" } else { " FAILED" },
+            self.faults.join(", ")
+        )
+    }
+}
+
 impl fmt::Display for RoundReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(

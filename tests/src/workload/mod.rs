@@ -24,7 +24,7 @@ mod values;
 
 pub use record::Record;
 pub use report::{EXPECTED_ERRORS, Report};
-pub use run::{LostConnection, Plan, prepare, run};
+pub use run::{Forms, LostConnection, Plan, prepare, run};
 pub use statement::{Protocol, Statement};
 pub use transaction::{Transaction, transaction};
 

@@ -43,6 +43,16 @@ pub struct Plan {
     pub record: Option<Record>,
     /// The seed is printed by somebody else.
     pub quiet: bool,
+    pub forms: Forms,
+}
+
+/// Which statements are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forms {
+    All,
+    /// Only such as Segue can follow row by row, but for a few: a sweep is slow, and mends what other
+    /// statements lost.
+    Followed,
 }
 
 impl Plan {
@@ -59,6 +69,7 @@ impl Plan {
             more_errors: &[],
             record: None,
             quiet: false,
+            forms: Forms::All,
         }
     }
 }

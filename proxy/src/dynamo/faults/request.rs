@@ -1,6 +1,8 @@
 //! What a request asks for, read from its header and body as it goes out.
 //! Never here: changing it (its signature would not fit any more).
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::config::http::HttpRequest;
 use serde_json::Value;
 
@@ -75,7 +77,20 @@ impl Request {
 
     /// Equal for equal requests.
     pub fn fingerprint(&self) -> Vec<u8> {
-        format!("{}\n{}", self.operation, self.body).into_bytes()
+        format!("{}\n{}", self.operation, in_order(&self.body)).into_bytes()
+    }
+}
+
+/// The same with the members of each object in order: the SDK writes maps as they come.
+fn in_order(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> =
+                members.iter().map(|(name, value)| (name.clone(), in_order(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => items.iter().map(in_order).collect(),
+        other => other.clone(),
     }
 }
 
