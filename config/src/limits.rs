@@ -136,20 +136,6 @@ pub const TAGS_CACHED_MAX: usize = 100_000;
 /// Rows with movable item keys whose last item key is kept in memory (about 300 bytes each).
 pub const HOMES_CACHED_MAX: usize = 100_000;
 
-/// After this a request to DynamoDB that was given up arrives no more: AWS refuses signatures that are
-/// older than 5 minutes, some services 15. What it may have created is refreshed once more then.
-pub const LATE_WRITE_AFTER: Duration = Duration::from_secs(15 * 60);
-
-/// First look for a write that was given up: mostly it arrives soon, or never.
-pub const LATE_WRITE_FIRST_LOOK_AFTER: Duration = Duration::from_secs(10);
-
-/// Wait before an item whose key several rows decide is looked at again. Above any time from the reading of
-/// the old image, just before COMMIT, to the end of that COMMIT.
-pub const MOVED_ITEM_LOOK_AFTER: Duration = Duration::from_secs(60);
-
-/// Refreshes that wait for such a moment (about 500 bytes each) before they collapse to one of the table.
-pub const LATER_DEBTS_MAX: usize = 100_000;
-
 /// Keys that a sweep reads from MySQL at once.
 pub const SWEEP_SCAN_KEYS: usize = 1_000;
 
@@ -168,6 +154,18 @@ pub const DYNAMODB_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for one DynamoDB request; single-digit milliseconds are normal, a full scan page takes
 /// up to a second. The caller retries, so a lost answer must not be waited for.
 pub const DYNAMODB_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rules of one fault script: each request is held against all of them.
+pub const FAULT_RULES_MAX: usize = 100;
+
+/// Longest `delay_ms` of a fault: beyond it a request is as good as lost.
+pub const FAULT_DELAY_MAX: Duration = Duration::from_secs(600);
+
+/// Answers of reads kept for stale ones, while a script is in force.
+pub const FAULT_ANSWERS_KEPT_MAX: usize = 1_000;
+
+/// Most `dynamodb.late_write_seconds`: a day, far beyond any signature.
+pub const LATE_WRITE_SECONDS_MAX: u64 = 86_400;
 
 /// Longest wait for the credential chain (instance metadata, SSO, assumed roles) to answer.
 pub const DYNAMODB_CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);

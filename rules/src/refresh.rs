@@ -5,7 +5,7 @@ mod knowledge;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use knowledge::{Lesson, Moment, Seen, is_stray, look_again, may_come_late};
+pub use knowledge::{Lesson, Moment, Seen, is_stray, must_come_to_rest};
 
 use crate::value::{Attribute, ItemKey};
 
@@ -191,6 +191,16 @@ impl Refresh {
     /// the next one: a write whose answer was lost may have passed.
     pub fn candidates(&self) -> &BTreeSet<ItemKey> {
         &self.candidates
+    }
+
+    /// Whether the put under way may still create an item of this row when it was given up long ago. A tag
+    /// of this row's own item is gone for ever once it has been replaced, and with it every late put
+    /// that rests on it fails. Absence comes back with every deletion; and another row's item may
+    /// keep its tag for as long as it likes.
+    pub fn put_may_come_late(&self) -> bool {
+        let State::Putting { key, .. } = &self.state else { return false };
+        let fenced = |known: &Known| known.ours && matches!(known.condition, Condition::Tag(_));
+        !self.known.get(key).is_some_and(fenced)
     }
 
     /// Tags that a condition to come may name.

@@ -49,7 +49,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
     use crate::app::Fault;
-    use crate::dynamo::StoreError;
+    use crate::dynamo::{Arrival, StoreError};
     use crate::journal::JournalError;
     use crate::mysql::control::ControlError;
 
@@ -69,7 +69,7 @@ mod tests {
             operation: "PutItem",
             table: table(),
             reason: reason(),
-            answered: true,
+            arrival: Arrival::Over,
         };
         assert_eq!(code(transient.into()), 3);
         let rejected = StoreError::Rejected {

@@ -174,25 +174,16 @@ pub(crate) fn collapse(ruleset: &Ruleset, debt: &Debt, reason: &str) -> Units {
     units
 }
 
-/// Tables whose rows the debt may have changed.
-pub(crate) fn cascade_tables(ruleset: &Ruleset, debt: &Debt) -> BTreeSet<TableName> {
-    let named = debt.entries.iter().map(|dirty| dirty.table());
-    named.flat_map(|table| cascade_closure(ruleset, table)).collect()
-}
-
-/// Whether joined rows decide item keys of this entity.
-pub(crate) fn shares_item_key(ruleset: &Ruleset, name: &str) -> bool {
-    let mut joins = ruleset.sources.values().flat_map(|source| &source.joins);
-    joins.any(|join| join.decides_item_key && ruleset.entity(join.entity).name == name)
-}
-
 /// Driving tables of those entities the debt may reach whose item keys depend on joined rows.
 pub(crate) fn movable(ruleset: &Ruleset, debt: &Debt) -> BTreeSet<TableName> {
     let joined: BTreeSet<_> = (ruleset.sources.values().flat_map(|source| &source.joins))
         .filter(|join| join.decides_item_key)
         .map(|join| join.entity)
         .collect();
-    cascade_tables(ruleset, debt)
+    let named = debt.entries.iter().map(|dirty| dirty.table());
+    let tables: BTreeSet<TableName> =
+        named.flat_map(|table| cascade_closure(ruleset, table)).collect();
+    tables
         .iter()
         .filter_map(|table| ruleset.sources.get(table))
         .flat_map(|source| {

@@ -9,6 +9,7 @@ use segue_rules::owed::{Answer, Fate, fate};
 use segue_rules::txn::{Dirty, DirtyEntry};
 use segue_rules::value::TableName;
 
+use super::gap::Unwritten;
 use super::old_image::{self, cascade_closure};
 use super::parts::Shared;
 use super::record::Debt;
@@ -24,6 +25,8 @@ struct Pending {
     shared: Arc<Shared>,
     debt: Debt,
     record: Option<RecordId>,
+    /// Let go when the debt is in the books.
+    _unwritten: Option<Unwritten>,
 }
 
 impl Owed {
@@ -41,8 +44,8 @@ impl Owed {
     }
 
     fn end(&mut self, answer: Answer) {
-        let Some(Pending { shared, debt, record }) = self.0.take() else { return };
-        match fate(answer, debt.session.is_some()) {
+        let Some(Pending { shared, debt, record, _unwritten }) = self.0.take() else { return };
+        match fate(answer, debt.session.is_some(), false) {
             Fate::TakeUp => drop(shared.take_up(debt, record)),
             Fate::Wait => shared.take_up_uncertain(debt, record),
             Fate::Forget => {
@@ -80,26 +83,31 @@ pub(crate) async fn owe(
     let worker = shared.clone();
     let written = shared.tasks.spawn_on(
         async move {
-            let record = record(&worker, &ruleset, &debt).await;
-            Owed(Some(Pending { shared: worker, debt, record }))
+            let (record, unwritten) = record(&worker, &ruleset, &debt).await;
+            Owed(Some(Pending { shared: worker, debt, record, _unwritten: unwritten }))
         },
         &shared.runtime,
     );
     written.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a debt was lost while it was written; sweeping its tables");
         let debt = Debt { session, ..Debt::sweeps(&tables, "journal-failed") };
-        Owed(Some(Pending { shared: shared.clone(), debt, record: None }))
+        Owed(Some(Pending { shared: shared.clone(), debt, record: None, _unwritten: None }))
     })
 }
 
 /// Puts a debt into the journal; where that fails, a short record that sweeps its tables. Where
-/// that fails as well the debt lives in memory alone, and a crash would lose it: that is logged.
-pub(crate) async fn record(shared: &Shared, ruleset: &Ruleset, debt: &Debt) -> Option<RecordId> {
+/// that fails as well the debt lives in memory alone, and the journal is marked, so that the next process
+/// sweeps everything.
+pub(crate) async fn record(
+    shared: &Shared,
+    ruleset: &Ruleset,
+    debt: &Debt,
+) -> (Option<RecordId>, Option<Unwritten>) {
     if shared.faults.skip_journal {
-        return None;
+        return (None, None);
     }
     match append(shared, debt).await {
-        Ok(record) => return Some(record),
+        Ok(record) => return (Some(record), None),
         Err(error) => tracing::error!(%error, "owed keys could not be journaled"),
     }
     let tables: BTreeSet<TableName> = debt
@@ -110,10 +118,10 @@ pub(crate) async fn record(shared: &Shared, ruleset: &Ruleset, debt: &Debt) -> O
         .collect();
     let sweeps = Debt { session: debt.session, ..Debt::sweeps(&tables, "journal-failed") };
     match append(shared, &sweeps).await {
-        Ok(record) => Some(record),
+        Ok(record) => (Some(record), None),
         Err(error) => {
-            tracing::error!(%error, "nor could a sweep; a crash now would lose owed keys");
-            None
+            tracing::error!(%error, "nor could a sweep; after a crash everything is swept");
+            (None, Some(shared.mark_gap().await))
         }
     }
 }

@@ -23,8 +23,6 @@ pub struct OwedReport {
     pub expanding: usize,
     /// Transactions whose commit may still be to come: their connection to MySQL broke.
     pub uncertain: usize,
-    /// Refreshes to be done once more after a while: not owed, but in the journal.
-    pub later: usize,
     pub oldest_age_seconds: Option<f64>,
 }
 
@@ -78,7 +76,6 @@ impl Shared {
             refreshes: state.queue.len() - state.queue.parked_len(),
             expanding: state.expanding,
             uncertain: state.uncertain.len(),
-            later: state.later.len(),
             oldest_age_seconds: state
                 .ledger
                 .oldest()

@@ -10,16 +10,14 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, look_again,
-    may_come_late,
+    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
-use super::expand::shares_item_key;
 use super::parts::{Shared, entity_named};
 use super::queue::Target;
-use crate::dynamo::{Expect, StoreError, WriteOutcome};
+use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
 /// A run's end, with the item keys under which items of the row may stand.
@@ -90,8 +88,6 @@ struct Run<'a> {
     table: &'a DynamoTable,
     target: &'a Target,
     me: Owner,
-    /// Other rows decide the item key as well.
-    shares_item_key: bool,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
@@ -142,13 +138,12 @@ pub(crate) async fn run_batch(
     // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
     let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
     let respelled = rows.keys().any(|key| !asked.contains(key));
-    let shares_item_key = shares_item_key(&ruleset, &entity.name);
     let runs = machines.into_iter().map(|(target, mut machine)| {
         let found = rows.remove(&target.key);
         let (ruleset, settle) = (&ruleset, &settle);
         async move {
             let me = machine.me().clone();
-            let run = Run { shared, ruleset, entity, table, target: &target, me, shares_item_key };
+            let run = Run { shared, ruleset, entity, table, target: &target, me };
             let first = match found {
                 None if respelled => None,
                 found => Some(run.image(found, moment)),
@@ -194,13 +189,7 @@ impl Run<'_> {
         let mut conflicts = 0;
         let mut event = Event::Row(read.image.clone());
         loop {
-            let step = machine.next(event);
-            if look_again(&step, self.shares_item_key)
-                && let RowImage::Present { key, .. } = &read.image
-            {
-                self.shared.watch_moved_item(self.target, key).await;
-            }
-            event = match step {
+            event = match machine.next(event) {
                 Step::ReadRow => {
                     conflicts += 1;
                     if conflicts > limits::REFRESH_CONFLICTS_MAX {
@@ -218,7 +207,8 @@ impl Run<'_> {
                 }
                 Step::Put { key, expect } => {
                     let item = read.item.clone().unwrap_or_default();
-                    self.put(&key, item, expect).await?
+                    let late = machine.put_may_come_late();
+                    self.put(&key, item, expect, late).await?
                 }
                 Step::Delete { key, expect } => self.delete(&key, expect).await?,
                 Step::CheckOwner { owner, key } => {
@@ -265,19 +255,21 @@ impl Run<'_> {
         key: &ItemKey,
         mut item: Item,
         expect: Condition,
+        may_come_late: bool,
     ) -> Result<Event, Outcome> {
         let tag = uuid::Uuid::new_v4().to_string();
         let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
         item.insert(BOOKKEEPING.to_owned(), map);
-        let late = may_come_late(&expect);
         let mut expect = expected(expect);
         self.pause().await;
         loop {
-            let outcome = self.shared.store.put(self.table, &item, &expect).await;
-            if late && outcome.as_ref().is_err_and(StoreError::may_arrive) {
-                self.shared.watch_for_late_write(self.target, key).await;
+            let answer = self.shared.store.put(self.table, &item, &expect).await;
+            if let Err(StoreError::Transient { arrival: Arrival::MayBeLate, .. }) = &answer
+                && may_come_late
+            {
+                self.shared.owe_late(self.target, key).await;
             }
-            match outcome? {
+            match answer? {
                 WriteOutcome::Done => {
                     self.count("written");
                     return Ok(self.learnt(key, Event::PutDone { tag }));

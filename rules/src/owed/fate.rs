@@ -19,16 +19,17 @@ pub enum Fate {
     Forget,
     /// A refresh that begins now sees the commit.
     TakeUp,
-    /// Only a refresh that begins after the connection's end certainly sees the commit.
+    /// Only a refresh that begins later certainly sees the commit, and what late writes have done.
     Wait,
 }
 
 /// `session`: whether a connection of MySQL commits the debt, as opposed to a debt of Segue's own.
-pub fn fate(answer: Answer, session: bool) -> Fate {
+/// `late_writes`: whether writes made for it may still be on their way, unanswered.
+pub fn fate(answer: Answer, session: bool, late_writes: bool) -> Fate {
     match answer {
         Answer::RolledBack => Fate::Forget,
         Answer::Committed => Fate::TakeUp,
-        Answer::None if session => Fate::Wait,
+        Answer::None if session || late_writes => Fate::Wait,
         Answer::None => Fate::TakeUp,
     }
 }
@@ -40,10 +41,11 @@ mod tests {
     #[test]
     fn only_a_certain_rollback_is_forgotten() {
         for session in [false, true] {
-            assert_eq!(fate(Answer::RolledBack, session), Fate::Forget);
-            assert_eq!(fate(Answer::Committed, session), Fate::TakeUp);
-            assert_ne!(fate(Answer::None, session), Fate::Forget);
+            assert_eq!(fate(Answer::RolledBack, session, false), Fate::Forget);
+            assert_eq!(fate(Answer::Committed, session, false), Fate::TakeUp);
+            assert_eq!(fate(Answer::None, session, true), Fate::Wait);
         }
-        assert_eq!(fate(Answer::None, true), Fate::Wait);
+        assert_eq!(fate(Answer::None, true, false), Fate::Wait);
+        assert_eq!(fate(Answer::None, false, false), Fate::TakeUp);
     }
 }

@@ -217,6 +217,11 @@ impl<D: Clone, R, T: Copy> Ledger<D, R, T> {
         }
     }
 
+    /// Debts in the books that the journal does not hold.
+    pub fn unjournaled(&self) -> usize {
+        self.debts.values().filter(|open| open.journal.is_none()).count()
+    }
+
     pub fn counts(&self) -> &BTreeMap<TableName, Counts> {
         &self.counts
     }

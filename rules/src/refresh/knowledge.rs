@@ -3,7 +3,7 @@
 
 use crate::value::ItemKey;
 
-use super::{Condition, Event, Existing, Owner, Step};
+use super::{Event, Existing, Owner};
 
 /// A moment in the order of learning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,18 +74,15 @@ impl Lesson {
     }
 }
 
-/// Whether a put whose answer never came may still create an item long after it was given up. A tag
-/// that was replaced never comes back, and with it every late write that rests on it fails; absence
-/// comes back with every deletion.
-pub fn may_come_late(expect: &Condition) -> bool {
-    *expect == Condition::Absent
-}
-
-/// Whether the item that was just created must be looked at again when every transaction under way now
-/// has ended. Where several rows decide one item key, such a transaction may have read its old image
-/// before, and knows nothing of this item key; yet it moves the row away from it.
-pub fn look_again(step: &Step, shares_item_key: bool) -> bool {
-    shares_item_key && *step == Step::RereadAfterCreate
+/// Whether a refresh that wrote an item must wait until no open transaction may move its row: where
+/// other rows decide the item key as well, such a transaction may have read its old image before, and
+/// nobody would take the item away. `settled`: the item key for which that was waited for before.
+pub fn must_come_to_rest(
+    shares_item_key: bool,
+    settled: Option<&ItemKey>,
+    home: Option<&ItemKey>,
+) -> bool {
+    shares_item_key && home.is_some() && settled != home
 }
 
 /// Whether an item is a stray: its row is gone, or its item key is another one now.
@@ -122,9 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn only_absence_comes_back() {
-        assert!(may_come_late(&Condition::Absent));
-        assert!(!may_come_late(&Condition::Tag("t".into())));
-        assert!(!may_come_late(&Condition::Untagged));
+    fn a_new_home_must_come_to_rest() {
+        let key = |name: &str| ItemKey { table: "T".into(), pk: Attribute::S(name.into()), sk: None };
+        let (a, b) = (key("a"), key("b"));
+        assert!(must_come_to_rest(true, None, Some(&a)));
+        assert!(must_come_to_rest(true, Some(&b), Some(&a)));
+        assert!(!must_come_to_rest(true, Some(&a), Some(&a)));
+        assert!(!must_come_to_rest(true, None, None) && !must_come_to_rest(false, None, Some(&a)));
     }
 }
