@@ -15,6 +15,7 @@ use segue_rules::refresh::{
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
+use super::expand;
 use super::parts::{Shared, entity_named};
 use super::queue::Target;
 use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
@@ -88,6 +89,8 @@ struct Run<'a> {
     table: &'a DynamoTable,
     target: &'a Target,
     me: Owner,
+    /// The item key hangs on rows of other tables.
+    joins_decide: bool,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
@@ -132,6 +135,7 @@ pub(crate) async fn run_batch(
             return;
         }
     };
+    let joins_decide = expand::joins_decide_key(&ruleset, entity);
     let width = entity.view.key_width;
     let mut rows: BTreeMap<Vec<Cell>, ViewRow> =
         rows.into_iter().map(|row| (row.main[..width.min(row.main.len())].to_vec(), row)).collect();
@@ -143,7 +147,8 @@ pub(crate) async fn run_batch(
         let (ruleset, settle) = (&ruleset, &settle);
         async move {
             let me = machine.me().clone();
-            let run = Run { shared, ruleset, entity, table, target: &target, me };
+            let target = &target;
+            let run = Run { shared, ruleset, entity, table, target, me, joins_decide };
             let first = match found {
                 None if respelled => None,
                 found => Some(run.image(found, moment)),
@@ -151,7 +156,7 @@ pub(crate) async fn run_batch(
             let outcome = match run.go(&mut machine, first).await {
                 Ok(outcome) | Err(outcome) => outcome,
             };
-            settle(&target, (outcome, machine.candidates().clone()));
+            settle(target, (outcome, machine.candidates().clone()));
         }
     });
     futures_util::stream::iter(runs)
@@ -216,9 +221,33 @@ impl Run<'_> {
                 }
                 Step::Park { reason } => return Ok(self.park(reason)),
                 Step::Done => {
+                    self.settle_home(&read).await?;
                     return Ok(read.respelled.map_or(Outcome::Done, Outcome::Respelled));
                 }
             };
+        }
+    }
+
+    /// A transaction that is still open may have read the row's old item key before this one came up, and
+    /// whoever refreshes after its commit would not know of it. So the refresh is not done before no such
+    /// transaction is left.
+    async fn settle_home(&self, read: &Read) -> Result<(), Outcome> {
+        let RowImage::Present { key, .. } = &read.image else { return Ok(()) };
+        if !self.joins_decide || self.shared.homes.is_settled(&self.me, key) {
+            return Ok(());
+        }
+        match self.shared.control.is_at_rest(self.entity, &self.target.key).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Outcome::Retry("a transaction may move the row".to_owned())),
+            // Not every server and engine locks like this; then it is as it is.
+            Err(error) => tracing::debug!(%error, "rows behind an item key cannot be locked"),
+        }
+        match self.read().await?.image {
+            RowImage::Present { key: now, .. } if now == *key => {
+                self.shared.homes.settle(&self.me, key);
+                Ok(())
+            }
+            _ => Err(Outcome::Retry("the row has moved meanwhile".to_owned())),
         }
     }
 
