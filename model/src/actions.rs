@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use segue_rules::owed::JobState;
+use segue_rules::owed::{JobState, TurnState};
 use segue_rules::refresh::Moment;
 use stateright::{Model, Property};
 
 use crate::properties;
 use crate::scenario::Scenario;
-use crate::sidecar::sweep_ready;
+use crate::sidecar::{orphaned, sweep_ready};
 use crate::transactions::unlocked;
 use crate::world::{At, Flight, Spent, Stage, World};
 
@@ -37,7 +37,8 @@ pub enum Action {
     Unpark { sidecar: u8, row: u8 },
     Look { sidecar: u8 },
     SweepStep { sidecar: u8 },
-    Later { sidecar: u8, at: usize },
+    Rest { sidecar: u8, row: u8 },
+    Release { sidecar: u8 },
     Crash { sidecar: u8 },
 }
 
@@ -122,6 +123,9 @@ pub(crate) fn progress(world: &World, actions: &mut Vec<Action>) {
                 (JobState::Running, Some(At::Checking { .. })) => {
                     actions.push(Action::Check { sidecar: sidecar_number, row });
                 }
+                (JobState::Running, Some(At::Resting)) => {
+                    actions.push(Action::Rest { sidecar: sidecar_number, row });
+                }
                 (JobState::Parked, _) => {
                     actions.push(Action::Unpark { sidecar: sidecar_number, row });
                 }
@@ -134,15 +138,9 @@ pub(crate) fn progress(world: &World, actions: &mut Vec<Action>) {
         if sweep_ready(sidecar) {
             actions.push(Action::SweepStep { sidecar: number });
         }
-        let orphaned = world.flights.iter().any(|flight| flight.from == number && !flight.awaited);
-        let ended = |number: &u8| {
-            let stage = world.transactions[usize::from(*number)].stage;
-            matches!(stage, Stage::Committed | Stage::RolledBack)
-        };
-        for (at, later) in sidecar.later.iter().enumerate() {
-            if !orphaned && later.after.iter().all(ended) {
-                actions.push(Action::Later { sidecar: number, at });
-            }
+        let state = sidecar.sweep.as_ref().map(|sweep| sweep.turn.state());
+        if state == Some(TurnState::Waiting) && !orphaned(world, number) {
+            actions.push(Action::Release { sidecar: number });
         }
     }
     for flight in &world.flights {
@@ -195,7 +193,8 @@ impl Play<'_> {
             Action::Unpark { sidecar, row } => self.unpark(sidecar, row),
             Action::Look { sidecar } => self.look(sidecar),
             Action::SweepStep { sidecar } => self.sweep_step(sidecar),
-            Action::Later { sidecar, at } => self.take_up_later(sidecar, at),
+            Action::Rest { sidecar, row } => self.rest(sidecar, row),
+            Action::Release { sidecar } => self.release(sidecar),
             Action::Crash { sidecar } => self.crash(sidecar),
         }
     }

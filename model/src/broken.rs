@@ -35,7 +35,9 @@ pub enum Broken {
     /// Rows are read with changes that may yet be rolled back.
     ReadUncommitted,
     /// A put that was given up is not expected to arrive any more.
-    NoWatchForLateWrites,
-    /// Item keys that another process may move are not looked at again.
-    NoSecondLookAtMovedItems,
+    LateWritesForgotten,
+    /// A refresh is done though a transaction may move its row that does not know of its item.
+    NoRestForMovedItems,
+    /// An item key once settled counts as settled, wherever the row lived since.
+    SettledForEver,
 }

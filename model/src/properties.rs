@@ -53,7 +53,6 @@ fn quiet(scenario: &Scenario, world: &World) -> bool {
             }) && sidecar.runs.is_empty()
                 && sidecar.uncertain.is_empty()
                 && sidecar.sweep.is_none()
-                && sidecar.later.is_empty()
         })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use segue_rules::owed::{Ending, JobState, Parking};
 use segue_rules::refresh::{
-    Condition, Event, Lesson, ParkReason, Refresh, RowImage, Seen, Step, look_again,
+    Condition, Event, Lesson, ParkReason, Refresh, RowImage, Seen, Step, must_come_to_rest,
 };
 use segue_rules::value::ItemKey;
 
@@ -14,7 +14,7 @@ use crate::broken::Broken;
 use crate::scenario::{Layout, item_key, number_of, owner, row_of};
 use crate::sidecar::entries;
 use crate::transactions::read_row;
-use crate::world::{At, Debt, Flight, Item, Request, Run, Waiter};
+use crate::world::{At, Debt, Flight, Item, Request, Run, Stage, Waiter};
 
 impl Play<'_> {
     /// Begins a refresh if none is under way, and reads the row.
@@ -137,11 +137,6 @@ impl Play<'_> {
     }
 
     fn follow(&mut self, number: u8, row: u8, step: Step) {
-        if look_again(&step, self.scenario.layout == Layout::Joined)
-            && let Some(home) = self.read_home(number, row)
-        {
-            self.watch_moved(number, row, home);
-        }
         let Some(run) = self.world.sidecar(number).runs.get_mut(&row) else { return };
         match step {
             Step::RereadAfterCreate if self.scenario.is(Broken::NoRereadAfterCreate) => {
@@ -158,13 +153,41 @@ impl Play<'_> {
                 self.send(number, row, key, request);
             }
             Step::Park { reason } => self.park(number, row, &reason),
-            Step::Done => self.finish(number, row),
+            Step::Done => self.come_to_rest(number, row),
         }
     }
 
-    /// The item key that the last read found.
-    fn read_home(&self, number: u8, row: u8) -> Option<u8> {
-        self.world.sidecars[usize::from(number)].runs.get(&row)?.home
+    /// The machine is done. Where other rows decide the item key, nobody else may be about to move the row.
+    fn come_to_rest(&mut self, number: u8, row: u8) {
+        let shared = self.scenario.layout == Layout::Joined;
+        let sidecar = self.world.sidecar(number);
+        let settled = sidecar.settled.get(&row).copied().map(item_key);
+        let Some(run) = sidecar.runs.get_mut(&row) else { return };
+        let home = run.home.map(item_key);
+        let rests = must_come_to_rest(shared, settled.as_ref(), home.as_ref());
+        if rests && !self.scenario.is(Broken::NoRestForMovedItems) {
+            run.at = At::Resting;
+        } else {
+            self.finish(number, row);
+        }
+    }
+
+    /// Looks whether a transaction holds a row that decides the item key, then at the row.
+    pub fn rest(&mut self, number: u8, row: u8) {
+        let at_rest = self
+            .world
+            .transactions
+            .iter()
+            .all(|transaction| !matches!(transaction.stage, Stage::Open | Stage::Loose));
+        let home = self.world.home(self.scenario, row);
+        let sidecar = self.world.sidecar(number);
+        match sidecar.runs.get(&row).and_then(|run| run.home) {
+            Some(read) if at_rest && home == Some(read) => {
+                sidecar.settled.insert(row, read);
+                self.finish(number, row);
+            }
+            _ => self.give_up(number, row),
+        }
     }
 
     fn put(&mut self, number: u8, row: u8, key: &ItemKey, expect: Condition) {
@@ -183,6 +206,9 @@ impl Play<'_> {
             return;
         }
         run.at = At::Flying;
+        if run.machine.put_may_come_late() && !self.scenario.is(Broken::SettledForEver) {
+            sidecar.settled.remove(&row);
+        }
         if self.scenario.is(Broken::SettledBeforeAcknowledged) {
             for entry in entries(sidecar.jobs[&row].waiters()) {
                 self.end_work(number, entry, Ending::Applied);

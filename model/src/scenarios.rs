@@ -198,9 +198,9 @@ pub fn breakages() -> Vec<Scenario> {
         (Broken::SweepWithoutStrays, "sweeps"),
         (Broken::NoOldImage, "the item key changes"),
         (Broken::ReadUncommitted, "writes and deletes"),
-        (Broken::NoWatchForLateWrites, "late writes"),
-        (Broken::NoWatchForLateWrites, "crashes of creators"),
-        (Broken::NoSecondLookAtMovedItems, "shared item keys"),
+        (Broken::LateWritesForgotten, "late writes"),
+        (Broken::LateWritesForgotten, "crashes of creators"),
+        (Broken::NoRestForMovedItems, "shared item keys"),
     ];
     let scenario = |(broken, name)| {
         // Three transactions are needed, whose order alone is more than the small bounds allow.

@@ -1,19 +1,17 @@
 //! One process: its journal, its books, its jobs; crash and recovery.
 //! Never here: the steps of a refresh, sweeps under way.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use segue_rules::owed::{
     Answer, Asked, Closed, DebtId, Ending, EntryId, Fate, Job, JobState, Patience, Sight, Turn,
     TurnState, Verdict, fate,
 };
-use segue_rules::refresh::may_come_late;
 
 use crate::actions::Play;
 use crate::broken::Broken;
 use crate::scenario::{Layout, item_key, table};
-use crate::world::{Debt, Flight, Later, Sidecar, Stage, Sweep, Waiter};
+use crate::world::{Debt, Flight, Sidecar, Stage, Sweep, Waiter, Waiting, World};
 
 impl Play<'_> {
     pub fn append(&mut self, sidecar: u8, debt: Debt) -> u8 {
@@ -24,8 +22,15 @@ impl Play<'_> {
     }
 
     /// What is heard of a commit decides what becomes of its debt.
-    pub fn answered(&mut self, sidecar: u8, debt: Debt, record: Option<u8>, answer: Answer) {
-        match fate(answer, debt.transaction.is_some()) {
+    pub fn answered(
+        &mut self,
+        sidecar: u8,
+        debt: Debt,
+        record: Option<u8>,
+        answer: Answer,
+        late_writes: bool,
+    ) {
+        match fate(answer, debt.transaction.is_some(), late_writes) {
             Fate::Forget => {
                 if let Some(record) = record {
                     self.world.sidecar(sidecar).journal.remove(&record);
@@ -33,9 +38,11 @@ impl Play<'_> {
             }
             Fate::TakeUp => self.take_up(sidecar, debt, record),
             Fate::Wait => {
-                let transaction = debt.transaction.unwrap_or_default();
-                let id = self.open(sidecar, debt, record);
-                let waiting = (id, transaction, Patience::default());
+                let sweeps = debt.sweep && debt.transaction.is_none();
+                let transaction = debt.transaction;
+                let patience = if sweeps { Patience::to_the_end() } else { Patience::default() };
+                let debt = self.open(sidecar, debt, record);
+                let waiting = Waiting { debt, transaction, late_writes, item: None, patience };
                 self.world.sidecar(sidecar).uncertain.push(waiting);
             }
         }
@@ -98,19 +105,22 @@ impl Play<'_> {
         }
     }
 
-    /// Looks at MySQL's connections for the sake of commits of unknown end.
+    /// Looks whether what may still come has come.
     pub fn look(&mut self, number: u8) {
         let transactions = self.world.transactions.clone();
+        let orphaned = orphaned(self.world, number);
         let sidecar = self.world.sidecar(number);
         let (mut early, mut ended) = (Vec::new(), Vec::new());
-        sidecar.uncertain.retain_mut(|(debt, transaction, patience)| {
-            let there = transactions[usize::from(*transaction)].stage == Stage::Loose;
-            let sight = if there { Sight::There } else { Sight::Gone };
-            let verdict = patience.judge(sight, Duration::ZERO, Duration::MAX, Duration::MAX);
+        sidecar.uncertain.retain_mut(|waiting| {
+            let stage = waiting.transaction.map(|number| transactions[usize::from(number)].stage);
+            let sight = if stage == Some(Stage::Loose) { Sight::There } else { Sight::Gone };
+            let (none, ever) = (Duration::ZERO, Duration::MAX);
+            let late_writes = waiting.late_writes && orphaned;
+            let verdict = waiting.patience.judge(sight, late_writes, none, ever, ever);
             match verdict {
                 Verdict::Wait => return true,
-                Verdict::Early => early.push(*debt),
-                Verdict::Settle | Verdict::TooLate => ended.push(*debt),
+                Verdict::Early => early.push(waiting.debt),
+                Verdict::Settle | Verdict::TooLate => ended.push(waiting.debt),
             }
             verdict == Verdict::Early
         });
@@ -127,43 +137,24 @@ impl Play<'_> {
         }
     }
 
-    /// A write without an answer: whether it may still create an item when it was given up long ago.
-    pub fn watch_for(&mut self, flight: &Flight) {
-        if !may_come_late(flight.request.expect()) || self.scenario.is(Broken::NoWatchForLateWrites)
-        {
+    /// A put was given up that may still create an item when its row has gone: the row stays owed until
+    /// the put cannot arrive any more.
+    pub fn owe_late(&mut self, flight: &Flight) {
+        let sidecar = &self.world.sidecars[usize::from(flight.from)];
+        let run = sidecar.runs.get(&flight.row);
+        let item = Some((flight.row, flight.key));
+        let known = sidecar.uncertain.iter().any(|waiting| waiting.item == item);
+        let late = run.is_some_and(|run| run.machine.put_may_come_late());
+        if !late || known || self.scenario.is(Broken::LateWritesForgotten) {
             return;
         }
-        self.watch(flight.from, flight.row, flight.key, BTreeSet::new());
-    }
-
-    /// An item was created whose key other rows decide as well.
-    pub fn watch_moved(&mut self, number: u8, row: u8, key: u8) {
-        if !self.scenario.is(Broken::NoSecondLookAtMovedItems) {
-            let under_way = self.world.transactions.iter().zip(0..);
-            let under_way = under_way.filter(|(transaction, _)| {
-                matches!(transaction.stage, Stage::Open | Stage::Loose | Stage::Late)
-            });
-            let after = under_way.map(|(_, number)| number).collect();
-            self.watch(number, row, key, after);
-        }
-    }
-
-    fn watch(&mut self, number: u8, row: u8, key: u8, after: BTreeSet<u8>) {
-        let debt = Debt { row, stale: Some(key), sweep: false, transaction: None };
-        let watched = &mut self.world.sidecar(number).later;
-        match watched.iter_mut().find(|other| other.debt == debt) {
-            Some(other) => other.after.extend(after),
-            None => {
-                let record = self.append(number, debt.clone());
-                self.world.sidecar(number).later.push(Later { debt, record, after });
-            }
-        }
-    }
-
-    /// No request that was sent before can arrive any more: the debt is taken up (again).
-    pub fn take_up_later(&mut self, sidecar: u8, at: usize) {
-        let Later { debt, record, .. } = self.world.sidecar(sidecar).later.remove(at);
-        self.answered(sidecar, debt, Some(record), Answer::None);
+        let (row, stale) = (flight.row, Some(flight.key));
+        let debt = Debt { row, stale, sweep: false, transaction: None };
+        let record = self.append(flight.from, debt.clone());
+        let debt = self.open(flight.from, debt, Some(record));
+        let (transaction, patience) = (None, Patience::to_the_end());
+        let waiting = Waiting { debt, transaction, late_writes: true, item, patience };
+        self.world.sidecar(flight.from).uncertain.push(waiting);
     }
 
     /// `kill -9` and a new start with the same journal.
@@ -186,20 +177,31 @@ impl Play<'_> {
         let journal = std::mem::take(&mut self.world.sidecar(number).journal);
         *self.world.sidecar(number) = Sidecar { journal: journal.clone(), ..Sidecar::default() };
         let movable = self.scenario.layout == Layout::Joined && !journal.is_empty();
+        let late_writes = !self.scenario.is(Broken::LateWritesForgotten);
         for (record, debt) in journal {
-            let watched = !self.scenario.is(Broken::NoWatchForLateWrites);
-            if watched {
-                let again = Later { debt: debt.clone(), record, after: BTreeSet::new() };
-                self.world.sidecar(number).later.push(again);
-            }
-            self.answered(number, debt, (!watched).then_some(record), Answer::None);
+            self.answered(number, debt, Some(record), Answer::None, late_writes);
         }
         if movable {
             let debt = Debt { row: 0, stale: None, sweep: true, transaction: None };
             let record = self.append(number, debt.clone());
             self.take_up(number, debt, Some(record));
+            if let Some(sweep) = &mut self.world.sidecar(number).sweep {
+                sweep.turn.hold();
+            }
         }
     }
+
+    /// A sweep that waited for requests that nobody answered may start.
+    pub fn release(&mut self, number: u8) {
+        if let Some(sweep) = &mut self.world.sidecar(number).sweep {
+            sweep.turn.release();
+        }
+    }
+}
+
+/// Whether a request of this process, or of the one before, may still arrive.
+pub(crate) fn orphaned(world: &World, number: u8) -> bool {
+    world.flights.iter().any(|flight| flight.from == number && !flight.awaited)
 }
 
 /// Whether a sweep has a step to do.

@@ -40,7 +40,7 @@ impl Play<'_> {
         self.world.spent.given_up += 1;
         self.world.flights.remove(flight);
         self.world.flights.insert(Flight { awaited: false, ..flight.clone() });
-        self.watch_for(flight);
+        self.owe_late(flight);
         self.give_up(flight.from, flight.row);
     }
 

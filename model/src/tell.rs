@@ -35,16 +35,19 @@ fn step(scenario: &Scenario, before: &World, action: &Action, after: &World) -> 
         | Action::RollBack { .. }
         | Action::Unheard { .. }
         | Action::Resolve { .. } => transaction(scenario, before, action),
-        Action::Read { .. } | Action::Decide { .. } | Action::Check { .. } => {
-            refresh(scenario, before, action, after)
-        }
+        Action::Read { .. }
+        | Action::Decide { .. }
+        | Action::Check { .. }
+        | Action::Rest { .. } => refresh(scenario, before, action, after),
         Action::Arrive(_) | Action::Repeat(_) | Action::Lose(_) | Action::Vanish(_) => {
             request(scenario, before, action, after)
         }
         Action::Unpark { sidecar, row } => {
             format!("sidecar {sidecar}: tries parked row {row} again")
         }
-        Action::Look { sidecar } => format!("sidecar {sidecar}: looks at MySQL's connections"),
+        Action::Look { sidecar } => {
+            format!("sidecar {sidecar}: looks whether what may still come has come")
+        }
         Action::SweepStep { sidecar } => {
             let sweep = &before.sidecars[usize::from(*sidecar)].sweep;
             let at = sweep.as_ref().map_or(0, |sweep| sweep.at);
@@ -57,8 +60,8 @@ fn step(scenario: &Scenario, before: &World, action: &Action, after: &World) -> 
                 _ => format!("sidecar {sidecar}: ends its sweep"),
             }
         }
-        Action::Later { sidecar, .. } => {
-            format!("sidecar {sidecar}: looks again at an item that it was to look at later")
+        Action::Release { sidecar } => {
+            format!("sidecar {sidecar}: no old request can arrive any more; its sweep may start")
         }
         Action::Crash { sidecar } => format!("sidecar {sidecar}: killed, and started again"),
     }
@@ -113,6 +116,10 @@ fn refresh(scenario: &Scenario, before: &World, action: &Action, after: &World) 
             };
             let next = next(after, *sidecar, *row);
             format!("sidecar {sidecar}: reads row {other}, whose item is in the way{next}")
+        }
+        Action::Rest { sidecar, row } => {
+            let next = next(after, *sidecar, *row);
+            format!("sidecar {sidecar}: looks whether a transaction may move row {row}{next}")
         }
         _ => String::new(),
     }
@@ -193,6 +200,7 @@ fn next(world: &World, sidecar: u8, row: u8) -> String {
             format!("; sends a put of item {key}")
         }
         (Some(At::Flying), Some(Flight { key, .. })) => format!("; sends a delete of item {key}"),
+        (Some(At::Resting), _) => "; will look whether the row may move".to_owned(),
         (Some(At::Reading), _) => "; will read the row again".to_owned(),
         (Some(At::Checking { row, .. }), _) => format!("; will look at row {row}"),
         (Some(At::Deciding { .. } | At::Flying), _) => String::new(),

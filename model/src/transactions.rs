@@ -104,7 +104,7 @@ impl Play<'_> {
         let transaction = &self.world.transactions[usize::from(number)];
         let (sidecar, debt, record) =
             (transaction.sidecar, transaction.debt.clone(), transaction.record);
-        self.answered(sidecar, debt, record, answer);
+        self.answered(sidecar, debt, record, answer, false);
         if self.world.transactions[usize::from(number)].stage != Stage::Loose {
             self.forget_transaction(number);
         }

@@ -99,6 +99,8 @@ pub enum At {
         key: u8,
     },
     Flying,
+    /// Done, but for transactions that may move the row.
+    Resting,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,19 +138,22 @@ pub struct Sidecar {
     pub tags: BTreeMap<u8, Seen>,
     pub now: Moment,
     pub homes: BTreeMap<u8, u8>,
-    pub uncertain: Vec<(DebtId, u8, Patience)>,
+    /// Item keys for which it was waited until no transaction could move the row.
+    pub settled: BTreeMap<u8, u8>,
+    pub uncertain: Vec<Waiting>,
     pub sweep: Option<Sweep>,
-    /// Debts to be taken up when no request sent before can arrive any more.
-    pub later: Vec<Later>,
 }
 
-/// A debt to be taken up (again) later.
+/// A debt in the books that waits for what may still come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Later {
-    pub debt: Debt,
-    pub record: u8,
-    /// Transactions that must have ended before.
-    pub after: BTreeSet<u8>,
+pub struct Waiting {
+    pub debt: DebtId,
+    pub transaction: Option<u8>,
+    /// For requests of this process, or of the one before, that nobody answered.
+    pub late_writes: bool,
+    /// The row and item of such a request.
+    pub item: Option<(u8, u8)>,
+    pub patience: Patience,
 }
 
 /// What has gone wrong so far.

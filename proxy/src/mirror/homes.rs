@@ -40,8 +40,13 @@ impl Homes {
         }
     }
 
-    pub fn is_settled(&self, owner: &Owner, key: &ItemKey) -> bool {
-        self.settled.lock().get(owner) == Some(key)
+    pub fn settled(&self, owner: &Owner) -> Option<ItemKey> {
+        self.settled.lock().get(owner).cloned()
+    }
+
+    /// The row's item is to be created anew.
+    pub fn unsettle(&self, owner: &Owner) {
+        self.settled.lock().pop(owner);
     }
 
     pub fn settle(&self, owner: &Owner, key: &ItemKey) {

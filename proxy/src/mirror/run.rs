@@ -10,7 +10,7 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step,
+    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, must_come_to_rest,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
@@ -213,6 +213,10 @@ impl Run<'_> {
                 Step::Put { key, expect } => {
                     let item = read.item.clone().unwrap_or_default();
                     let late = machine.put_may_come_late();
+                    if late {
+                        // Since it was settled, the row may have lived elsewhere.
+                        self.shared.homes.unsettle(&self.me);
+                    }
                     self.put(&key, item, expect, late).await?
                 }
                 Step::Delete { key, expect } => self.delete(&key, expect).await?,
@@ -233,7 +237,8 @@ impl Run<'_> {
     /// transaction is left.
     async fn settle_home(&self, read: &Read) -> Result<(), Outcome> {
         let RowImage::Present { key, .. } = &read.image else { return Ok(()) };
-        if !self.joins_decide || self.shared.homes.is_settled(&self.me, key) {
+        let settled = self.shared.homes.settled(&self.me);
+        if !must_come_to_rest(self.joins_decide, settled.as_ref(), Some(key)) {
             return Ok(());
         }
         match self.shared.control.is_at_rest(self.entity, &self.target.key).await {

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_new_home_must_come_to_rest() {
-        let key = |name: &str| ItemKey { table: "T".into(), pk: Attribute::S(name.into()), sk: None };
+        let key =
+            |name: &str| ItemKey { table: "T".into(), pk: Attribute::S(name.into()), sk: None };
         let (a, b) = (key("a"), key("b"));
         assert!(must_come_to_rest(true, None, Some(&a)));
         assert!(must_come_to_rest(true, Some(&b), Some(&a)));
