@@ -36,6 +36,8 @@ pub enum Broken {
     ReadUncommitted,
     /// A put that was given up is not expected to arrive any more.
     LateWritesForgotten,
+    /// Of the puts that were given up, only those on absence are expected.
+    OnlyAbsenceComesLate,
     /// A refresh is done though a transaction may move its row that does not know of its item.
     NoRestForMovedItems,
     /// An item key once settled counts as settled, wherever the row lived since.

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
     }
     println!("\nbroken on purpose:");
-    for scenario in breakages() {
+    for scenario in breakages(size) {
         let Some(found) = counterexample(&scenario) else {
             failed += 1;
             println!("    NOT NOTICED: {:?} in \"{}\"", scenario.broken, scenario.name);

@@ -149,6 +149,21 @@ fn item_keys(size: Size) -> Vec<Scenario> {
             given_up: bound(size, 0, 1),
             ..column("collisions", vec![put(1, 0), put(0, 1), delete(0)], bound(size, 2, 3))
         },
+        Scenario {
+            sidecars: 1,
+            rows: vec![Some(0), None],
+            given_up: 1,
+            ..column(
+                "late writes over another row's item",
+                vec![put(1, 0), put(0, 1), delete(1)],
+                bound(size, 2, 3),
+            )
+        },
+        Scenario {
+            touches: vec![put(0, 0), put(0, 1), parent(1)],
+            transactions: bound(size, 1, 4),
+            ..joined("shared item keys, to and fro", 0)
+        },
         Scenario { sidecars: 1, ..joined("shared item keys, one process", bound(size, 2, 3)) },
         joined("shared item keys", 2),
         Scenario { crashes: 1, ..joined("shared item keys and a crash", bound(size, 1, 2)) },
@@ -180,9 +195,9 @@ pub fn named(size: Size, name: &str) -> Option<Scenario> {
     all(size).into_iter().find(|scenario| scenario.name == name)
 }
 
-/// Every way to break the product, in a scenario where it shows.
-pub fn breakages() -> Vec<Scenario> {
-    let table = [
+/// Every way to break the product, in a scenario where it shows. Small: those that show quickly.
+pub fn breakages(size: Size) -> Vec<Scenario> {
+    let mut table = vec![
         (Broken::NoTagCheck, "writes and deletes"),
         (Broken::NoReadAfterConflict, "writes and deletes"),
         (Broken::NoRereadAfterCreate, "insert, delete, insert"),
@@ -202,10 +217,16 @@ pub fn breakages() -> Vec<Scenario> {
         (Broken::LateWritesForgotten, "crashes of creators"),
         (Broken::NoRestForMovedItems, "shared item keys"),
     ];
+    if size == Size::Large {
+        table.push((Broken::OnlyAbsenceComesLate, "late writes over another row's item"));
+        table.push((Broken::SettledForEver, "shared item keys, to and fro"));
+    }
     let scenario = |(broken, name)| {
-        // Three transactions are needed, whose order alone is more than the small bounds allow.
+        // They need transactions whose order alone is more than the small bounds allow.
         let size = match broken {
-            Broken::TagLearntAfterRead => Size::Large,
+            Broken::TagLearntAfterRead | Broken::OnlyAbsenceComesLate | Broken::SettledForEver => {
+                Size::Large
+            }
             _ => Size::Small,
         };
         Some(named(size, name)?.broken(broken))

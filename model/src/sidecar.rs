@@ -8,10 +8,12 @@ use segue_rules::owed::{
     TurnState, Verdict, fate,
 };
 
+use segue_rules::refresh::Condition;
+
 use crate::actions::Play;
 use crate::broken::Broken;
 use crate::scenario::{Layout, item_key, table};
-use crate::world::{Debt, Flight, Sidecar, Stage, Sweep, Waiter, Waiting, World};
+use crate::world::{Debt, Flight, Request, Sidecar, Stage, Sweep, Waiter, Waiting, World};
 
 impl Play<'_> {
     pub fn append(&mut self, sidecar: u8, debt: Debt) -> u8 {
@@ -144,7 +146,11 @@ impl Play<'_> {
         let run = sidecar.runs.get(&flight.row);
         let item = Some((flight.row, flight.key));
         let known = sidecar.uncertain.iter().any(|waiting| waiting.item == item);
-        let late = run.is_some_and(|run| run.machine.put_may_come_late());
+        let absent = *flight.request.expect() == Condition::Absent;
+        let late = match self.scenario.is(Broken::OnlyAbsenceComesLate) {
+            true => absent && matches!(flight.request, Request::Put { .. }),
+            false => run.is_some_and(|run| run.machine.put_may_come_late()),
+        };
         if !late || known || self.scenario.is(Broken::LateWritesForgotten) {
             return;
         }
