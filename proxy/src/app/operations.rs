@@ -89,6 +89,7 @@ impl Operations for SidecarOperations {
                 journal: self.journal(),
                 generation: live.number,
                 ruleset: live.ruleset.fingerprint.clone(),
+                frozen: live.ruleset.frozen.clone(),
             }
         })
     }

@@ -177,6 +177,11 @@ impl Sweeps {
         };
     }
 
+    /// Failed sweeps may start anew at once.
+    pub fn retry_now(&mut self) {
+        self.0.values_mut().for_each(|sweep| sweep.retry_at = None);
+    }
+
     pub fn report(&self, now: Instant) -> Vec<SweepReport> {
         let report = |(table, sweep): (&TableName, &Sweep)| SweepReport {
             table: table.to_string(),
@@ -253,7 +258,8 @@ mod tests {
         sweeps.failed("t", "down".into(), later);
         assert!(sweeps.start(now).is_none());
         assert_eq!(sweeps.next_due(), Some(later));
-        assert!(sweeps.start(later).is_some());
+        sweeps.retry_now();
+        assert!(sweeps.start(now).is_some());
         assert_eq!(sweeps.done(&table, now), vec![EntryId(1), EntryId(2)]);
     }
 }

@@ -49,6 +49,8 @@ pub struct Metrics {
     pub journal_errors: IntCounter,
     /// Phase by table (1..5).
     pub phase: IntGaugeVec,
+    /// Whether each mapped table is frozen (0 or 1).
+    pub frozen: IntGaugeVec,
     /// Reloads of phases, contract or configuration by file and outcome.
     pub reloads: IntCounterVec,
 }
@@ -198,6 +200,12 @@ impl Metrics {
             journal_syncs: counter(&r, "segue_journal_syncs_total", "Journal syncs."),
             journal_errors: counter(&r, "segue_journal_errors_total", "Journal write failures."),
             phase: gauges(&r, "segue_phase", "Phase of each mapped table, 1 to 5.", &["table"]),
+            frozen: gauges(
+                &r,
+                "segue_frozen",
+                "1 where a table's definition no longer fits the contract: its sweep waits.",
+                &["table"],
+            ),
             reloads: counters(
                 &r,
                 "segue_reloads_total",
