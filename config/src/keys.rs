@@ -153,6 +153,23 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "mysql",
+        "upstream_verify",
+        Kind::Choice(&["off", "ca", "identity"]),
+        Default("off"),
+        "What is asked of MySQL's certificate on an encrypted leg: nothing; that an authority of `upstream_ca` issued \
+         it (certificates that MySQL makes itself name no host); or that it is also for the host of `mysql.address`. \
+         With `upstream_tls = \"as-client\"` the leg of a client without TLS is not encrypted, and nothing is asked.",
+    ),
+    key(
+        "mysql",
+        "upstream_ca",
+        Kind::Path,
+        Unset("goes with `upstream_verify`"),
+        "PEM file with the authorities that may have issued MySQL's certificate; `ca.pem` of its data folder where \
+         MySQL made it.",
+    ),
+    key(
+        "mysql",
         "proxy_protocol",
         Kind::Choice(&["off", "v1", "v2"]),
         Default("off"),

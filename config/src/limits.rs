@@ -145,6 +145,9 @@ pub const SWEEP_REFRESHES_IN_FLIGHT: usize = 256;
 /// Milliseconds before a sweep that failed starts anew.
 pub const SWEEP_RETRY_MS: u64 = 5_000;
 
+/// Milliseconds before a sweep that waits for another ruleset is looked at again, were the ruleset's news lost.
+pub const SWEEP_HELD_MS: u64 = 600_000;
+
 /// Parked keys listed in one report.
 pub const PARKED_LISTED_MAX: usize = 1_000;
 
@@ -237,6 +240,13 @@ pub const CONTROL_STATEMENTS_CACHED: usize = 256;
 
 /// Longest wait for a control connection (a free one of the pool, or a new one).
 pub const CONTROL_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time between looks at the definitions of mapped tables, which others may change without Segue seeing it.
+pub const DEFINITIONS_LOOK_SECONDS: u64 = 30;
+
+/// Times as long as a look at the definitions took, the next one waits at least: looking costs MySQL at most one
+/// percent of a processor.
+pub const DEFINITIONS_LOOK_REST: u32 = 100;
 
 /// Longest wait for one statement of the control account: they look rows up by key.
 pub const CONTROL_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);

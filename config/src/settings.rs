@@ -63,6 +63,7 @@ pub struct Mysql {
     /// With the control account's password: never logged.
     pub control_url: String,
     pub upstream_tls: UpstreamTls,
+    pub upstream_verify: UpstreamVerify,
     pub connect_timeout: Duration,
     /// The header that tells the server of the real client.
     pub proxy_protocol: Option<ProxyProtocol>,
@@ -83,6 +84,17 @@ pub enum UpstreamTls {
     AsClient,
     Always,
     Never,
+}
+
+/// What is asked of the server's certificate. The path is a PEM file of authorities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamVerify {
+    #[default]
+    Nothing,
+    /// One of the authorities issued it.
+    Authority(PathBuf),
+    /// It is also for the host of `mysql.address`.
+    Identity(PathBuf),
 }
 
 /// TLS towards clients. Without files a self-signed certificate is made at start.
@@ -201,6 +213,7 @@ impl fmt::Debug for Mysql {
             .field("address", &self.address)
             .field("control_url", &"(redacted)")
             .field("upstream_tls", &self.upstream_tls)
+            .field("upstream_verify", &self.upstream_verify)
             .field("proxy_protocol", &self.proxy_protocol)
             .field("connect_timeout", &self.connect_timeout)
             .finish()

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::entity::{EntityId, Ruleset};
 use crate::phase::PhaseMap;
-use crate::plan::{Refusal, SessionChange, StatementPlan, TransactionVerb, WritePlan};
+use crate::plan::{
+    Refusal, SessionChange, StatementPlan, TransactionVerb, WritePlan, refusal_codes,
+};
 use crate::value::TableName;
 
 /// What to do with a statement, decided once.
@@ -34,11 +36,17 @@ pub fn route(ruleset: &Ruleset, phases: &PhaseMap, plan: &StatementPlan) -> Rout
         StatementPlan::Session(change) => Route::Session(change.clone()),
         StatementPlan::ImplicitCommit => Route::ImplicitCommit,
         StatementPlan::Write(write) => {
-            let matters = |table: &TableName| mirrors(ruleset, phases, table);
-            if write.captures.iter().any(|capture| matters(&capture.table)) {
-                Route::Capture(Arc::clone(write))
-            } else {
-                Route::Relay
+            let written = write.captures.iter().map(|capture| &capture.table);
+            let tables: Vec<TableName> =
+                written.filter(|table| mirrors(ruleset, phases, table)).cloned().collect();
+            match tables.iter().find(|table| ruleset.frozen.contains_key(*table)) {
+                _ if tables.is_empty() => Route::Relay,
+                None => Route::Capture(Arc::clone(write)),
+                Some(frozen) => Route::Sweep {
+                    refusal: refusal_codes::FROZEN.refusal(&**frozen),
+                    tables,
+                    commits: false,
+                },
             }
         }
         StatementPlan::Opaque { refusal, tables, commits } => {
@@ -91,7 +99,7 @@ mod tests {
     use super::*;
     use crate::phase::Phase;
     use crate::plan::test_ruleset::shop;
-    use crate::plan::{StatementPlan, TransactionVerb, refusal_codes};
+    use crate::plan::{StatementPlan, TransactionVerb};
 
     #[test]
     fn a_joined_or_cascading_table_mirrors_with_the_driving_table() {

@@ -10,7 +10,7 @@ use clap::Args;
 use xtask::servers::Kind;
 
 use crate::steps::Steps;
-use crate::{cargo, setup};
+use crate::{cargo, setup, target_folder};
 
 /// Debian's packages: interpreters, and drivers that come with them.
 const PACKAGES: [&str; 14] = [
@@ -74,8 +74,8 @@ pub fn run(steps: &Steps, repository: &Path, arguments: &Arguments) -> Result<Ex
     if !steps.openly("build", &mut build)? {
         bail!("the programs do not build");
     }
-    let mut command = cargo(repository);
-    command.args(["run", "--quiet", "--package", "segue-tests", "--bin", "drivers", "--"]);
+    let mut command = Command::new(target_folder(repository).join("debug/drivers"));
+    command.current_dir(repository);
     command.arg(&folder).args(&arguments.rest);
     command.envs(prepared.environment.iter().map(|(name, value)| (name, value)));
     let well = steps.openly("drivers", &mut command)?;

@@ -172,6 +172,17 @@ fn together(values: &BTreeMap<String, Given>, faults: &mut Vec<SettingError>) {
             faults.push(given.fault(format!("{other} is missing"), "give both, or neither"));
         }
     }
+    let verified = values.get("mysql.upstream_verify").filter(|given| given.text != "off");
+    match (verified, values.get("mysql.upstream_ca")) {
+        (Some(given), None) => faults.push(
+            given.fault("mysql.upstream_ca is missing", "name the PEM file of the authorities"),
+        ),
+        (None, Some(given)) => faults.push(given.fault(
+            "is not looked at without mysql.upstream_verify",
+            "set mysql.upstream_verify = \"ca\" or \"identity\", or remove it",
+        )),
+        _ => {}
+    }
     let provisioned =
         values.get("dynamodb.billing").is_some_and(|given| given.text == "provisioned");
     for units in ["dynamodb.read_units", "dynamodb.write_units"] {
@@ -251,6 +262,11 @@ fn build(values: &Values) -> Settings {
                 "always" => UpstreamTls::Always,
                 "never" => UpstreamTls::Never,
                 _ => UpstreamTls::AsClient,
+            },
+            upstream_verify: match values.text("mysql.upstream_verify").as_str() {
+                "ca" => UpstreamVerify::Authority(required_path("mysql.upstream_ca")),
+                "identity" => UpstreamVerify::Identity(required_path("mysql.upstream_ca")),
+                _ => UpstreamVerify::Nothing,
             },
             proxy_protocol: match values.text("mysql.proxy_protocol").as_str() {
                 "v1" => Some(ProxyProtocol::V1),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use segue_config::faults::FaultScript;
 use segue_config::settings::{Billing, Endpoint, Journal as JournalSettings};
 use segue_config::{Settings, limits};
+use segue_rules::catalog::Catalog;
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
 use segue_rules::value::TableName;
@@ -50,10 +51,7 @@ pub async fn control_pool_for(settings: &Settings, faults: MirrorFaults) -> Resu
 
 /// Contract x schema, compiled. Warnings stay in the ruleset.
 pub async fn ruleset(settings: &Settings, control: &Control) -> Result<Ruleset, Fault> {
-    let path = &settings.contract.path;
-    let text =
-        read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
-    let catalog = control.catalog(&settings.contract.database).await?;
+    let (text, catalog) = contract_and_schema(settings, control).await?;
     if catalog.tables.is_empty() {
         return Err(Fault::configuration(
             format!("the control account sees no table in `{}`", settings.contract.database),
@@ -61,7 +59,29 @@ pub async fn ruleset(settings: &Settings, control: &Control) -> Result<Ruleset, 
             "correct the name, or grant SELECT on it (docs/reference/grants.md)",
         ));
     }
+    let path = &settings.contract.path;
     Ruleset::compile(&text, catalog).map_err(|findings| Fault::contract(path, &findings))
+}
+
+/// The same for a schema that changed under a live ruleset: tables that no longer fit are frozen.
+pub async fn adapted(
+    settings: &Settings,
+    control: &Control,
+    live: &Ruleset,
+) -> Result<Ruleset, Fault> {
+    let (text, catalog) = contract_and_schema(settings, control).await?;
+    let path = &settings.contract.path;
+    live.adapt(&text, catalog).map_err(|findings| Fault::contract(path, &findings))
+}
+
+async fn contract_and_schema(
+    settings: &Settings,
+    control: &Control,
+) -> Result<(String, Catalog), Fault> {
+    let path = &settings.contract.path;
+    let text =
+        read_bounded(path).map_err(|error| Fault::file(path, &error, "correct contract.path"))?;
+    Ok((text, control.catalog(&settings.contract.database).await?))
 }
 
 pub fn mapped_tables(ruleset: &Ruleset) -> Vec<TableName> {
@@ -253,6 +273,18 @@ pub fn token_path(settings: &Settings) -> PathBuf {
     settings.journal.path.with_file_name("admin.token")
 }
 
+/// Both legs of client connections.
+pub struct Legs {
+    entrance: Entrance,
+    upstream: Upstream,
+}
+
+/// Reads what the legs need: certificates, keys, authorities.
+pub fn legs(settings: &Settings) -> Result<Legs, Fault> {
+    let upstream = Upstream::new(&settings.mysql)?;
+    Ok(Legs { entrance: Entrance::new(settings)?, upstream })
+}
+
 /// What sessions are built from.
 pub fn session_parts(
     settings: &Settings,
@@ -260,16 +292,15 @@ pub fn session_parts(
     ledger: Arc<dyn Ledger>,
     metrics: &Arc<Metrics>,
     observed: &Option<Arc<Digests>>,
-    entrance: Entrance,
+    legs: Legs,
 ) -> SessionParts {
-    let mysql = &settings.mysql;
     SessionParts {
         live: live.clone(),
         ledger: Some(ledger),
         metrics: metrics.clone(),
         observed: observed.clone(),
-        upstream: Upstream::new(mysql),
-        entrance,
+        upstream: legs.upstream,
+        entrance: legs.entrance,
         limits: client_limits(settings),
     }
 }

@@ -12,6 +12,7 @@ use crate::control::PhaseChangeRefused;
 use crate::dynamo::StoreError;
 use crate::journal::JournalError;
 use crate::mysql::control::ControlError;
+use crate::mysql::upstream::AuthoritiesError;
 use crate::session::tls::TlsError;
 
 /// What kind of fault it is; decides the exit code.
@@ -189,6 +190,13 @@ impl From<JournalError> for Fault {
 impl From<TlsError> for Fault {
     fn from(error: TlsError) -> Fault {
         Fault::configuration(error.to_string(), "[tls]", "give a readable PEM certificate and key")
+    }
+}
+
+impl From<AuthoritiesError> for Fault {
+    fn from(error: AuthoritiesError) -> Fault {
+        let help = "give a PEM file with the certificates of authorities";
+        Fault::configuration(error.to_string(), "[mysql] upstream_ca", help)
     }
 }
 

@@ -37,7 +37,6 @@ use crate::journal::{Journal, Recovery};
 use crate::mirror::{Mirror, MirrorFaults, MirrorParts};
 use crate::movement::Sweeper;
 use crate::mysql::control::Control;
-use crate::session::entrance::Entrance;
 use crate::session::{self, Drain, SessionShared};
 use crate::telemetry::{Digests, Metrics};
 use handover::{Giver, Predecessor, Successor};
@@ -93,7 +92,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
 /// As [`start`], perhaps broken on purpose.
 pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Running, StartError> {
-    let entrance = Entrance::new(&settings)?;
+    let legs = build::legs(&settings)?;
     descriptors::raise(&settings);
     let given = if options.take_over { take_over(&settings, options).await? } else { None };
     let sockets = Sockets::of(&settings, given.unwrap_or_else(Given::by_systemd))?;
@@ -103,7 +102,7 @@ pub async fn start_with(settings: Settings, options: AppOptions) -> Result<Runni
     let token = build::token(&settings)?;
     let settings = Arc::new(settings);
     let (metrics, live) = (connected.metrics.clone(), connected.live.clone());
-    let parts = run(settings.clone(), options, sockets, connected, entrance, token.clone()).await?;
+    let parts = run(settings.clone(), options, sockets, connected, legs, token.clone()).await?;
     tracing::info!(
         mysql = %mysql_addr,
         admin = %admin_addr,
@@ -179,7 +178,7 @@ async fn run(
     options: AppOptions,
     sockets: Sockets,
     connected: Connected,
-    entrance: Entrance,
+    legs: build::Legs,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
     let Connected { control, store, journal, recovery, faults, live, metrics } = connected;
@@ -208,7 +207,7 @@ async fn run(
     let operations = operations_on(&live, &mirror, &control, &store, faults, &metrics);
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
-    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, entrance);
+    let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, legs);
     let (shared, workers) = (Arc::new(SessionShared::new(sessions)), build::workers(&settings)?);
     let clients = TaskTracker::new();
     let serve = session::serve(listeners.mysql, workers, shared, clients.clone(), drain.clone());

@@ -96,6 +96,7 @@ impl Operations for SidecarOperations {
                 }),
                 generation: live.number,
                 ruleset: live.ruleset.fingerprint.clone(),
+                frozen: live.ruleset.frozen.clone(),
             }
         })
     }

@@ -3,11 +3,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use segue_config::Settings;
 use segue_config::faults::FaultScript;
+use segue_config::{Settings, limits};
+use segue_rules::entity::Ruleset;
+use segue_rules::route::mirrors;
 use segue_rules::value::TableName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build;
@@ -19,6 +23,11 @@ use crate::mysql::control::Control;
 
 /// Reason of the sweeps that a new contract brings: every item may look different under it.
 const CONTRACT_CHANGED: &str = "contract-changed";
+/// Reason of the sweeps of tables whose definition changed, or fits again.
+const SCHEMA_CHANGED: &str = "schema-changed";
+/// Cause of a reload that nobody asked for.
+const LOOK: &str = "look";
+const DEFINITIONS_LOOK: Duration = Duration::from_secs(limits::DEFINITIONS_LOOK_SECONDS);
 
 pub(super) struct Reloader {
     settings: Arc<Settings>,
@@ -29,6 +38,8 @@ pub(super) struct Reloader {
     operations: Arc<SidecarOperations>,
     watch: FileWatch,
     hangup: Signal,
+    /// Why the last reload was refused.
+    refusal: Option<String>,
 }
 
 impl Reloader {
@@ -47,10 +58,21 @@ impl Reloader {
         let hangup = signal(SignalKind::hangup()).map_err(|error| {
             Fault::configuration(format!("SIGHUP cannot be received: {error}"), "", "")
         })?;
-        Ok(Reloader { settings, live, phases, control, store, operations, watch, hangup })
+        Ok(Reloader {
+            settings,
+            live,
+            phases,
+            control,
+            store,
+            operations,
+            watch,
+            hangup,
+            refusal: None,
+        })
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut look_at = Instant::now() + DEFINITIONS_LOOK;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -72,6 +94,14 @@ impl Reloader {
                     self.faults();
                 }
                 () = self.live.rebuild_asked() => self.contract("schema").await,
+                // Others change tables too: administrators, other sidecars.
+                () = tokio::time::sleep_until(look_at) => {
+                    let begun = Instant::now();
+                    self.contract(LOOK).await;
+                    // A schema of thousands of tables takes seconds to read.
+                    let rest = begun.elapsed() * limits::DEFINITIONS_LOOK_REST;
+                    look_at = Instant::now() + rest.max(DEFINITIONS_LOOK);
+                }
             }
         }
     }
@@ -113,31 +143,37 @@ impl Reloader {
         }
     }
 
-    async fn contract(&self, cause: &'static str) {
-        let outcome = match self.take_over_contract().await {
+    async fn contract(&mut self, cause: &'static str) {
+        let taken = self.take_over_contract().await;
+        let refusal = taken.as_ref().err().map(|error| format!("{error:#}"));
+        let outcome = match taken {
             Ok(None) => "same",
             Ok(Some(generation)) => {
                 tracing::info!(generation, cause, "a new ruleset is live");
                 "accepted"
             }
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    cause,
-                    "the contract is refused; the ruleset stays as it is"
-                );
-                "refused"
-            }
+            Err(_) => "refused",
         };
-        self.operations.metrics.reloads.with_label_values(&["contract", outcome]).inc();
+        // A look that finds what the last one found is no news.
+        let news = cause != LOOK || refusal != self.refusal;
+        if news && let Some(error) = &refusal {
+            let what = "the contract is refused; the ruleset stays as it is";
+            tracing::error!(error, cause, what);
+        }
+        self.refusal = refusal;
+        if news {
+            self.operations.metrics.reloads.with_label_values(&["contract", outcome]).inc();
+        }
     }
 
     async fn take_over_contract(&self) -> Result<Option<u64>, Fault> {
-        let ruleset = build::ruleset(&self.settings, &self.control).await?;
         let live = self.live.current();
+        let ruleset = build::adapted(&self.settings, &self.control, &live.ruleset).await?;
         if ruleset.fingerprint == live.ruleset.fingerprint {
             return Ok(None);
         }
+        let differing = ruleset.differing_sources(&live.ruleset);
+        report_frozen(&live.ruleset, &ruleset);
         build::grants(&self.settings, &self.control, &ruleset).await?;
         build::tables(&self.settings, &ruleset, &live.phases, &self.store).await?;
         let accepted = self.phases.accept_ruleset(ruleset).await.map_err(|refused| {
@@ -150,20 +186,32 @@ impl Reloader {
         })?;
         if accepted.is_some() {
             self.operations.ruleset_changed();
-            self.operations.sweep_tables(&self.mirrored_tables(), CONTRACT_CHANGED).await;
+            let (tables, reason) = match differing {
+                Some(differing) => {
+                    (self.mirrored(|table| differing.contains(table)), SCHEMA_CHANGED)
+                }
+                None => (self.mirrored(|_| true), CONTRACT_CHANGED),
+            };
+            self.operations.sweep_tables(&tables, reason).await;
         }
         Ok(accepted)
     }
 
-    /// Tables that drive items and are mirrored now.
-    fn mirrored_tables(&self) -> Vec<TableName> {
+    /// Those tables that show in items mirrored now.
+    fn mirrored(&self, wanted: impl Fn(&TableName) -> bool) -> Vec<TableName> {
         let live = self.live.current();
-        let mirrored = |table: &TableName| live.phases.of(table).mirrors();
-        live.ruleset
-            .sources
-            .values()
-            .filter(|source| !source.drives.is_empty() && mirrored(&source.name))
-            .map(|source| source.name.clone())
-            .collect()
+        let mirrored = |table: &&TableName| mirrors(&live.ruleset, &live.phases, table);
+        live.ruleset.sources.keys().filter(|t| wanted(t)).filter(mirrored).cloned().collect()
+    }
+}
+
+/// Tells of tables whose mapping is frozen from now on, and of those that thaw.
+fn report_frozen(old: &Ruleset, new: &Ruleset) {
+    for (table, reason) in new.frozen.iter().filter(|(table, _)| !old.frozen.contains_key(*table)) {
+        let remedy = "correct the table or the contract until `segue check` passes";
+        tracing::error!(%table, reason, remedy, "a table no longer fits the contract: it is frozen");
+    }
+    for table in old.frozen.keys().filter(|table| !new.frozen.contains_key(*table)) {
+        tracing::info!(%table, "a frozen table fits the contract again");
     }
 }

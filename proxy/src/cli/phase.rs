@@ -159,6 +159,7 @@ async fn in_file(settings: &Settings, target: &Target, phase: Phase) -> Result<V
             match refused {
                 PhaseChangeRefused::Step { .. }
                 | PhaseChangeRefused::NotServed(_)
+                | PhaseChangeRefused::Frozen { .. }
                 | PhaseChangeRefused::UnknownTable { .. } => {
                     Fault { kind: FaultKind::Differences, ..refused.into() }
                 }

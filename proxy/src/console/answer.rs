@@ -42,9 +42,9 @@ impl From<PhaseChangeRefused> for Fault {
     fn from(refused: PhaseChangeRefused) -> Fault {
         let status = match refused {
             PhaseChangeRefused::UnknownTable { .. } => StatusCode::NOT_FOUND,
-            PhaseChangeRefused::NotServed(_) | PhaseChangeRefused::Step { .. } => {
-                StatusCode::CONFLICT
-            }
+            PhaseChangeRefused::NotServed(_)
+            | PhaseChangeRefused::Step { .. }
+            | PhaseChangeRefused::Frozen { .. } => StatusCode::CONFLICT,
             PhaseChangeRefused::File { .. } | PhaseChangeRefused::Faults(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

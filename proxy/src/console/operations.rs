@@ -1,6 +1,8 @@
 //! What the console shows and starts but does not know how to do: the composition root provides it.
 //! Never here: HTTP.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::BoxFuture;
 use segue_config::faults::FaultScript;
 use segue_rules::value::TableName;
@@ -39,6 +41,8 @@ pub struct Health {
     pub generation: u64,
     /// Fingerprint of the live ruleset.
     pub ruleset: String,
+    /// Tables whose definition no longer fits the contract, with the reason.
+    pub frozen: BTreeMap<TableName, String>,
 }
 
 /// Faults on purpose.
@@ -69,10 +73,11 @@ impl Part {
 }
 
 impl Health {
-    /// Whether everything the sidecar depends on answers. It serves either way: trouble of DynamoDB
-    /// never stops the application.
+    /// Whether everything the sidecar depends on answers, and fits. It serves either way: trouble of
+    /// DynamoDB never stops the application.
     pub fn is_well(&self) -> bool {
         let undisturbed = self.faults.is_none_or(|faults| faults.rules == 0);
-        self.mysql.ok && self.dynamodb.ok && self.journal.ok && undisturbed
+        let fits = self.frozen.is_empty();
+        self.mysql.ok && self.dynamodb.ok && self.journal.ok && undisturbed && fits
     }
 }

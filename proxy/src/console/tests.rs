@@ -23,6 +23,7 @@ impl Operations for Recorded {
     fn health(&self) -> BoxFuture<'_, Health> {
         Box::pin(async {
             Health {
+                frozen: Default::default(),
                 mysql: Part::well(),
                 dynamodb: Part::ill("refused"),
                 journal: Part::well(),

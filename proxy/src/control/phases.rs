@@ -43,6 +43,8 @@ pub enum PhaseChangeRefused {
     NotServed(String),
     #[error("table `{table}`: {step}")]
     Step { table: String, step: TransitionRefused },
+    #[error("table `{table}` is frozen: {reason}")]
+    Frozen { table: TableName, reason: String },
     #[error("{path}: {reason}")]
     File { path: String, reason: String },
     #[error("{} fault(s): {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -63,6 +65,9 @@ impl PhaseChangeRefused {
                 format!("use a phase up to `{}`", phases::HIGHEST_PHASE)
             }
             PhaseChangeRefused::Step { .. } => "go one phase at a time".to_owned(),
+            PhaseChangeRefused::Frozen { .. } => {
+                "correct the table or the contract until `segue check` passes".to_owned()
+            }
             PhaseChangeRefused::File { .. } => "check the path and its permissions".to_owned(),
             PhaseChangeRefused::Faults(_) => "correct the file".to_owned(),
         }
@@ -120,6 +125,7 @@ impl PhaseControl {
         let live = self.live.current();
         let known = known_tables(&live.ruleset);
         let new = check_change(&live.phases, &known, target, phase)?;
+        not_frozen(&live.ruleset, &live.phases, &new)?;
         let (path, audit) = (self.path.clone(), self.audit.clone());
         let (from, what) = described(&live.phases, target);
         let (to_write, who) = (new.clone(), who.to_owned());
@@ -158,6 +164,7 @@ impl PhaseControl {
             return Ok(Reloaded::Same);
         }
         allowed(&live.phases, &new, &known)?;
+        not_frozen(&live.ruleset, &live.phases, &new)?;
         let (from, to) = (compact(&live.phases), compact(&new));
         let record = AuditRecord { who: "file", what: "file", from, to, outcome: "done" };
         if let Err(error) = self.audit.append(&record) {
@@ -191,9 +198,12 @@ impl PhaseControl {
     fn show(&self) {
         let live = self.live.current();
         self.metrics.phase.reset();
+        self.metrics.frozen.reset();
         for table in live.ruleset.sources.keys() {
             let number = live.phases.of(table) as i64 + 1;
             self.metrics.phase.with_label_values(&[&**table]).set(number);
+            let frozen = i64::from(live.ruleset.frozen.contains_key(table));
+            self.metrics.frozen.with_label_values(&[&**table]).set(frozen);
             self.metrics.show_table(table);
         }
     }
@@ -254,6 +264,16 @@ fn allowed(old: &PhaseMap, new: &PhaseMap, known: &[TableName]) -> Result<(), Ph
             .map_err(|step| PhaseChangeRefused::Step { table: table.to_string(), step })?;
     }
     Ok(())
+}
+
+/// A frozen table stays at its phase. Back is always allowed.
+fn not_frozen(ruleset: &Ruleset, old: &PhaseMap, new: &PhaseMap) -> Result<(), PhaseChangeRefused> {
+    match ruleset.frozen.iter().find(|(table, _)| new.of(table) > old.of(table)) {
+        Some((table, reason)) => {
+            Err(PhaseChangeRefused::Frozen { table: table.clone(), reason: reason.clone() })
+        }
+        None => Ok(()),
+    }
 }
 
 struct Audited<'a> {

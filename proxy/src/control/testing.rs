@@ -21,6 +21,7 @@ pub(crate) fn ruleset(fingerprint: &str, tables: &[&str]) -> Ruleset {
     };
     Ruleset {
         fingerprint: fingerprint.to_owned(),
+        contract_fingerprint: fingerprint.to_owned(),
         catalog: Catalog {
             database: "shop".to_owned(),
             server: ServerKind::MySql,
@@ -32,5 +33,6 @@ pub(crate) fn ruleset(fingerprint: &str, tables: &[&str]) -> Ruleset {
         entities: Vec::new(),
         sources: tables.iter().map(|name| (TableName::from(*name), source(name))).collect(),
         warnings: Vec::new(),
+        frozen: BTreeMap::new(),
     }
 }

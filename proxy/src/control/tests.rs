@@ -104,6 +104,23 @@ async fn a_ruleset_that_drops_a_named_table_is_refused() {
     assert_eq!((number, live.current().ruleset.fingerprint.as_str()), (Some(3), "c"));
 }
 
+#[tokio::test]
+async fn a_frozen_table_goes_no_phase_further_and_may_go_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_, metrics, control) = control(folder.path());
+    let table = |name: &str| Target::Table(name.to_owned());
+    control.set(&table("users"), Phase::DualWrite, "ann").await.expect("accepted");
+    let mut frozen = ruleset("b", &["users", "orders"]);
+    for name in ["users", "orders"] {
+        frozen.frozen.insert(name.into(), "the table is gone".to_owned());
+    }
+    control.accept_ruleset(frozen).await.expect("accepted");
+    assert_eq!(metrics.frozen.with_label_values(&["users"]).get(), 1);
+    let refused = control.set(&table("orders"), Phase::DualWrite, "ann").await;
+    assert!(matches!(refused, Err(PhaseChangeRefused::Frozen { .. })));
+    control.set(&table("users"), Phase::MysqlOnly, "ann").await.expect("back is allowed");
+}
+
 #[test]
 fn a_stopped_sidecars_file_changes_under_the_same_checks() {
     let folder = tempfile::tempdir().expect("a temporary folder");

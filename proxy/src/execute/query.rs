@@ -110,20 +110,11 @@ impl Connection {
             let facts = self.facts();
             let statements =
                 digest(text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
-            let routes: Vec<Route> = statements
-                .iter()
-                .map(|s| self.shared.plans.route(scope, s, facts.schema.as_deref(), facts.sql_mode))
-                .collect();
-            // Modes change what quotes and backslashes mean, and so do character sets in which one hides in
-            // a character; without them a harmless statement is harmless under all settings.
-            let hides = if text.is_ascii() { b'"' } else { b'`' };
-            let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
-            let harmless = routes.iter().all(|r| matches!(r, Route::Relay | Route::Transaction(_)));
-            // What only reads is harmless in every schema.
-            let same_in_every_schema =
-                !self.state.schema_is_stale || statements.iter().all(reads_only);
-            let guess_is_enough = harmless && same_in_every_mode && same_in_every_schema;
-            if known || guess_is_enough || self.only_asks_about_last(scope, text) {
+            let routes = self.routes(scope, &statements, &facts);
+            if known
+                || self.guess_is_enough(text, &statements, &routes)
+                || self.only_asks_about_last(scope, text)
+            {
                 return Ok((facts, statements, routes));
             }
             self.learn_settings(scope).await?;
@@ -131,6 +122,25 @@ impl Connection {
                 return Ok((facts, statements, routes));
             }
         }
+    }
+
+    /// The routes are the same whatever the session's settings are, so nothing need be asked.
+    fn guess_is_enough(&self, text: &[u8], statements: &[Digested], routes: &[Route]) -> bool {
+        // Modes change what quotes and backslashes mean, and so do character sets in which one hides in a
+        // character; without them a text is read alike under all settings.
+        let hides = if text.is_ascii() { b'"' } else { b'`' };
+        let same_in_every_mode = !text.iter().any(|b| matches!(b, b'"' | b'\\') || *b == hides);
+        // Keys are values, and values depend on settings. What follows a change of the session in one command
+        // is routed anew, after it.
+        let alone = routes.len() == 1;
+        let settled = routes.iter().all(|route| match route {
+            Route::Relay | Route::Transaction(_) => true,
+            Route::ImplicitCommit | Route::Sweep { .. } | Route::Session(_) => alone,
+            Route::Capture(_) => false,
+        });
+        // What only reads is harmless in every schema.
+        let same_in_every_schema = !self.state.schema_is_stale || statements.iter().all(reads_only);
+        settled && same_in_every_mode && same_in_every_schema
     }
 
     /// The server runs several statements of one command for this client.
@@ -226,17 +236,15 @@ impl Connection {
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
-        if known.is_none() && !self.only_asks_about_last(scope, &text) {
-            // Prepared before anything was captured: the session's settings now are the best there is, and
-            // names may well be those of the mapped schema.
+        if known.is_none() && !self.reads_alike(scope, &text, schema.clone()) {
+            // Prepared when settings did not matter, or before anything was captured: those of now are the
+            // best there are.
             self.learn_settings(scope).await?;
         }
-        let mut facts = self.facts();
-        if let Some((sql_mode, charset)) = known {
-            facts = Facts { sql_mode, charset, schema };
-        } else {
-            facts.schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
-        }
+        let facts = match known {
+            Some((sql_mode, charset)) => Facts { sql_mode, charset, schema },
+            None => self.guessed(scope, schema),
+        };
         let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
         let statements = self.prepared.statements(payload, &text, reading);
         let [digested] = &*statements else {
@@ -250,17 +258,43 @@ impl Connection {
         Ok(Ok(RoutedPrepared { text, charset: facts.charset, statements, route }))
     }
 
-    /// Settings that a statement prepared now will be read under.
+    /// What is known of the session; names without a schema may well be those of the mapped one.
+    fn guessed(&self, scope: &Scope, schema: Option<String>) -> Facts {
+        let schema = schema.or_else(|| Some(scope.ruleset.catalog.database.clone()));
+        Facts { schema, ..self.facts() }
+    }
+
+    /// A text to be prepared, or prepared, has the same route under all settings.
+    fn reads_alike(&self, scope: &Scope, text: &[u8], schema: Option<String>) -> bool {
+        if self.state.settings.is_some() {
+            return true;
+        }
+        let facts = self.guessed(scope, schema);
+        let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
+        let statements = digest(text, reading);
+        let routes = self.routes(scope, &statements, &facts);
+        self.guess_is_enough(text, &statements, &routes) || self.only_asks_about_last(scope, text)
+    }
+
+    fn routes(&self, scope: &Scope, statements: &[Digested], facts: &Facts) -> Vec<Route> {
+        let route = |statement| {
+            self.shared.plans.route(scope, statement, facts.schema.as_deref(), facts.sql_mode)
+        };
+        statements.iter().map(route).collect()
+    }
+
+    /// Settings that a statement prepared now will be read under, where they matter.
     pub async fn settings_for_prepare(
         &mut self,
         scope: Option<&Scope>,
         command: &Command,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if let Some(scope) = scope
-            && !(command.rest.is_none()
-                && self.only_asks_about_last(scope, &command.payload()[1..]))
-        {
-            self.learn_settings(scope).await?;
+        if let Some(scope) = scope {
+            let schema = self.state.schema.clone();
+            let text = &command.payload()[1..];
+            if command.rest.is_some() || !self.reads_alike(scope, text, schema) {
+                self.learn_settings(scope).await?;
+            }
         }
         Ok(self.state.settings.as_ref().map(|s| (s.sql_mode, s.charset.clone())))
     }

@@ -88,6 +88,8 @@ impl Connection {
                 // CREATE TEMPORARY TABLE is one of them.
                 self.state.may_hide_tables |=
                     unit.digested.first_word().eq_ignore_ascii_case("CREATE");
+                // A table that is gone may be back.
+                self.definition_changed |= !scope.ruleset.frozen.is_empty();
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
         }?;

@@ -229,11 +229,13 @@ impl Mirror {
         }
     }
 
-    /// Call after a new ruleset went live: what is owed is looked up again under it, and parked keys
-    /// are tried again.
+    /// Call after a new ruleset went live: what is owed is looked up again under it, parked keys and
+    /// failed sweeps are tried again.
     pub fn ruleset_changed(&self) {
         self.shared.expand_all_again();
         self.retry_parked();
+        self.shared.state.lock().sweeps.retry_now();
+        self.shared.sweep_ready.notify_one();
     }
 
     /// Tries every parked key again. Returns how many there were.

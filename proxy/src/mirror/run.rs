@@ -112,6 +112,11 @@ pub(crate) async fn run_batch(
     let (batch, moved): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|(target, _)| target.table == entity.source);
     moved.iter().for_each(|(target, _)| settle(target, (Outcome::Unmapped, BTreeSet::new())));
+    if let Some((frozen, reason)) = ruleset.frozen_entity(entity.id) {
+        let outcome = || refused(format!("table {frozen} is frozen: {reason}"));
+        batch.iter().for_each(|(target, _)| settle(target, (outcome(), BTreeSet::new())));
+        return;
+    }
     // Everything that conditions will rest on is looked up before MySQL is read.
     let moment = shared.tags.now();
     let machines: Vec<_> = batch
@@ -125,13 +130,9 @@ pub(crate) async fn run_batch(
     let rows = match shared.control.view(entity, &keys).await {
         Ok(rows) => rows,
         Err(error) => {
-            let outcome: fn(&ControlError) -> Outcome = |error| match error {
-                ControlError::Transient(reason) => Outcome::Retry(reason.clone()),
-                ControlError::Rejected(reason) => refused(reason.clone()),
-            };
-            machines
-                .iter()
-                .for_each(|(target, _)| settle(target, (outcome(&error), BTreeSet::new())));
+            for (target, _) in &machines {
+                settle(target, (Outcome::from(error.clone()), BTreeSet::new()));
+            }
             return;
         }
     };

@@ -58,12 +58,17 @@ impl SweepTicket {
 
     /// It could not be finished.
     pub fn failed(mut self, reason: String) {
-        self.fail(reason);
+        self.fail(reason, limits::SWEEP_RETRY_MS);
     }
 
-    fn fail(&mut self, reason: String) {
+    /// Only another ruleset lets it start.
+    pub fn held(mut self, reason: String) {
+        self.fail(reason, limits::SWEEP_HELD_MS);
+    }
+
+    fn fail(&mut self, reason: String, pause_ms: u64) {
         self.ended = true;
-        let retry_at = self.shared.now() + Duration::from_millis(limits::SWEEP_RETRY_MS);
+        let retry_at = self.shared.now() + Duration::from_millis(pause_ms);
         self.shared.state.lock().sweeps.failed(&self.table, reason, retry_at);
         self.shared.sweep_ready.notify_one();
     }
@@ -72,7 +77,7 @@ impl SweepTicket {
 impl Drop for SweepTicket {
     fn drop(&mut self) {
         if !self.ended {
-            self.fail("interrupted".to_owned());
+            self.fail("interrupted".to_owned(), limits::SWEEP_RETRY_MS);
         }
     }
 }

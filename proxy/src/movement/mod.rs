@@ -33,6 +33,10 @@ impl Sweeper {
     pub async fn run(self) {
         while let Some(ticket) = self.mirror.next_sweep().await {
             (self.start_barrier)().await;
+            if let Some(reason) = sweep::frozen(&self.mirror, &ticket.table) {
+                ticket.held(reason);
+                continue;
+            }
             tracing::info!(table = %ticket.table, reason = %ticket.reason, "a sweep starts");
             match sweep::sweep(&self.mirror, &ticket).await {
                 Ok(()) => {

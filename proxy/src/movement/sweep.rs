@@ -46,6 +46,15 @@ pub(super) async fn sweep(mirror: &Mirror, ticket: &SweepTicket) -> Result<(), S
     }
 }
 
+/// Why a sweep of the table cannot start: it reads a table whose mapping is frozen.
+pub(super) fn frozen(mirror: &Mirror, table: &str) -> Option<String> {
+    let ruleset = mirror.ruleset();
+    entities_of(&ruleset, table).iter().find_map(|entity| {
+        let (table, reason) = ruleset.frozen_entity(entity.id)?;
+        Some(format!("table {table} is frozen: {reason}"))
+    })
+}
+
 /// Entities that the table drives or that join it.
 fn entities_of(ruleset: &Ruleset, table: &str) -> Vec<Arc<Entity>> {
     let Some(source) = ruleset.sources.get(table) else { return Vec::new() };

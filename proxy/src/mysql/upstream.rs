@@ -1,14 +1,14 @@
 //! The upstream leg: connecting to MySQL for one client connection (TCP, TLS).
 //! Never here: the control account.
 
-mod any_certificate;
+mod certificate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 use segue_config::limits;
-use segue_config::settings::{Mysql, ProxyProtocol, UpstreamTls};
+use segue_config::settings::{Mysql, ProxyProtocol, UpstreamTls, UpstreamVerify};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -16,6 +16,8 @@ use crate::wire::WireError;
 use crate::wire::channel::Channel;
 use crate::wire::proxy_header::Addresses;
 use crate::wire::transport::Transport;
+
+pub use certificate::AuthoritiesError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -32,20 +34,23 @@ pub struct Upstream {
     policy: UpstreamTls,
     header: Option<ProxyProtocol>,
     connect_timeout: Duration,
+    /// The certificate must be for the host of `address`.
+    identity: bool,
     connector: TlsConnector,
 }
 
 impl Upstream {
-    /// Certificates are not verified, as with MySQL's own PREFERRED mode:
-    /// servers sign their own, so there is nothing to verify it against.
-    pub fn new(settings: &Mysql) -> Upstream {
-        Upstream {
+    /// Fails where the file of authorities cannot be used.
+    pub fn new(settings: &Mysql) -> Result<Upstream, AuthoritiesError> {
+        let config = certificate::client_config(&settings.upstream_verify)?;
+        Ok(Upstream {
             address: settings.address.as_str().into(),
             policy: settings.upstream_tls,
             header: settings.proxy_protocol,
             connect_timeout: settings.connect_timeout,
-            connector: TlsConnector::from(Arc::new(any_certificate::client_config())),
-        }
+            identity: matches!(settings.upstream_verify, UpstreamVerify::Identity(_)),
+            connector: TlsConnector::from(Arc::new(config)),
+        })
     }
 
     pub fn address(&self) -> &str {
@@ -91,7 +96,8 @@ impl Upstream {
         };
         let host = self.address.rsplit_once(':').map_or(&*self.address, |(host, _)| host);
         let own = host.trim_matches(['[', ']']);
-        let name = ServerName::try_from(server_name.unwrap_or(own).to_owned())
+        let asked = server_name.filter(|_| !self.identity);
+        let name = ServerName::try_from(asked.unwrap_or(own).to_owned())
             .or_else(|_| ServerName::try_from(own.to_owned()))
             .or_else(|_| ServerName::try_from("mysql".to_owned()))
             .map_err(|e| failed(e.to_string()))?;

@@ -96,7 +96,14 @@ pub async fn log_in(
     if encrypt {
         let request = login::ssl_request(&response);
         server.send_packet(server_sequence, &request).await.map_err(server_io)?;
-        server = upstream.encrypt(server, client.server_name()).await?;
+        server = match upstream.encrypt(server, client.server_name()).await {
+            Ok(server) => server,
+            Err(error) => {
+                return Err(
+                    tell_at_login(&mut client, sequence.wrapping_add(1), error.into()).await
+                );
+            }
+        };
         server_sequence += 1;
     }
     server.send_packet(server_sequence, &response).await.map_err(server_io)?;
@@ -219,6 +226,13 @@ fn offer(server: Capabilities, policy: UpstreamTls) -> Capabilities {
 async fn tell_before_login(client: &mut Channel, error: SessionError) -> SessionError {
     if let Some(packet) = error.packet() {
         let _ = client.send_packet(0, &packet.write_before_login()).await;
+    }
+    error
+}
+
+async fn tell_at_login(client: &mut Channel, sequence: u8, error: SessionError) -> SessionError {
+    if let Some(packet) = error.packet() {
+        let _ = client.send_packet(sequence, &packet.write()).await;
     }
     error
 }

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub fault_rules: IntGauge,
     /// Phase by table (1..5).
     pub phase: IntGaugeVec,
+    /// Whether each mapped table is frozen (0 or 1).
+    pub frozen: IntGaugeVec,
     /// Reloads of phases, contract or configuration by file and outcome.
     pub reloads: IntCounterVec,
 }
@@ -221,6 +223,12 @@ impl Metrics {
             faults,
             fault_rules,
             phase: gauges(&r, "segue_phase", "Phase of each mapped table, 1 to 5.", &["table"]),
+            frozen: gauges(
+                &r,
+                "segue_frozen",
+                "1 where a table's definition no longer fits the contract: its sweep waits.",
+                &["table"],
+            ),
             reloads: counters(
                 &r,
                 "segue_reloads_total",

@@ -1,6 +1,7 @@
 //! Contract x catalog, compiled: entities with their view queries, item builders and reverse joins.
 //! Never here: running a query or writing an item.
 
+mod adapt;
 mod builder;
 mod cascade;
 mod construct;
@@ -54,6 +55,8 @@ pub struct EntityId(pub usize);
 pub struct Ruleset {
     /// SHA-like stable text hash of contract and of the mapped part of the catalog (hex).
     pub fingerprint: String,
+    /// The same of the contract alone.
+    pub contract_fingerprint: String,
     pub catalog: Catalog,
     pub tables: Vec<DynamoTable>,
     pub entities: Vec<Arc<Entity>>,
@@ -61,6 +64,9 @@ pub struct Ruleset {
     /// such a table through foreign-key actions.
     pub sources: BTreeMap<TableName, SourceTable>,
     pub warnings: Vec<Finding>,
+    /// Tables whose definition on the server no longer fits the contract, each with the reason. The catalog
+    /// has the definition that fitted last; their writes become owed sweeps, which wait.
+    pub frozen: BTreeMap<TableName, String>,
 }
 
 /// A DynamoDB table as the contract wants it.

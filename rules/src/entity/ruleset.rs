@@ -57,11 +57,13 @@ impl Ruleset {
         }
         let mapped: Vec<&Table> = sources.keys().filter_map(|name| catalog.table(name)).collect();
         Ok(Ruleset {
-            fingerprint: ruleset_fingerprint(contract_text, &mapped),
+            fingerprint: ruleset_fingerprint(&contract_text_of(contract_text), &mapped),
+            contract_fingerprint: fingerprint([contract_text_of(contract_text).as_str()]),
             tables,
             entities: entities.into_iter().map(Arc::new).collect(),
             sources,
             warnings: findings.into_vec(),
+            frozen: BTreeMap::new(),
             catalog,
         })
     }
@@ -71,13 +73,17 @@ impl Ruleset {
     }
 }
 
-/// White space of the contract does not count; triggers and default values of columns do.
-fn ruleset_fingerprint(contract_text: &str, mapped: &[&Table]) -> String {
-    let contract = serde_json::from_str::<serde_json::Value>(contract_text)
-        .map_or_else(|_| contract_text.to_owned(), |value| value.to_string());
+/// White space of the contract does not count.
+fn contract_text_of(text: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(text)
+        .map_or_else(|_| text.to_owned(), |value| value.to_string())
+}
+
+/// Triggers and default values of columns count.
+fn ruleset_fingerprint(contract: &str, mapped: &[&Table]) -> String {
     let tables: Vec<String> =
         mapped.iter().map(|table| serde_json::to_string(table).unwrap_or_default()).collect();
-    fingerprint(std::iter::once(contract.as_str()).chain(tables.iter().map(String::as_str)))
+    fingerprint(std::iter::once(contract).chain(tables.iter().map(String::as_str)))
 }
 
 fn compile_entity(

@@ -104,6 +104,9 @@ codes! {
     CONCURRENT_ROWS = "W028-concurrent-rows",
         "Without gap locks, rows of other sessions may have come between reading the keys and the statement.",
         "Use REPEATABLE READ, single statements under autocommit, or keys in the predicate.";
+    FROZEN = "W029-frozen",
+        "The table's definition no longer fits the contract, so its mapping is frozen.",
+        "Correct the contract or the table until `segue check` passes; the mapping then thaws by itself.";
 }
 
 impl Code {

@@ -193,6 +193,7 @@ pub(crate) fn shop() -> Ruleset {
     }
     Ruleset {
         fingerprint: "test".into(),
+        contract_fingerprint: "test".into(),
         catalog: Catalog {
             database: "shop".into(),
             server: ServerKind::MySql,
@@ -204,5 +205,6 @@ pub(crate) fn shop() -> Ruleset {
         entities: Vec::new(),
         sources,
         warnings: Vec::new(),
+        frozen: BTreeMap::new(),
     }
 }

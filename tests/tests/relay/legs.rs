@@ -2,7 +2,8 @@
 //! same error as directly. Never here: alike legs with every client (see `logins`).
 
 use mysql_async::prelude::Queryable;
-use segue_tests::harness::{Kind, SegueConfig, SegueProcess, Server};
+use mysql_async::{Conn, Opts};
+use segue_tests::harness::{Kind, SegueConfig, SegueProcess, Server, scratch};
 use segue_tests::on_each_server;
 use serde_json::{Value, json};
 
@@ -104,6 +105,58 @@ on_each_server!(unlike_legs_are_as_one, |shared: &'static Server| async move {
     }
     println!("{} logins succeed", logged_in.len());
 });
+
+/// Segue that takes only certificates of this authority.
+async fn verifying(
+    server: &Server,
+    database: &segue_tests::harness::Database,
+    verify: &str,
+    authority: &std::path::Path,
+) -> SegueProcess {
+    let mut config = SegueConfig::new(server, database, shop::CONTRACT).with_phase("mysql-only");
+    config.upstream_tls = "always";
+    let set = |key: &str, value: &str| (format!("SEGUE_MYSQL_UPSTREAM_{key}"), value.to_owned());
+    let authority = authority.to_str().unwrap();
+    config.environment.extend([set("VERIFY", verify), set("CA", authority)]);
+    SegueProcess::start(&config).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_server_with_the_right_certificate_is_logged_in_to() {
+    let folder = scratch("certificates").unwrap().canonicalize().unwrap();
+    let made = |name: &str, host: &str| {
+        let made = rcgen::generate_simple_self_signed(vec![host.to_owned()]).unwrap();
+        let certificate = folder.join(format!("{name}.pem"));
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        (certificate, made.signing_key.serialize_pem())
+    };
+    // MySQL is reached as 127.0.0.1.
+    for (host, by_name) in [("127.0.0.1", true), ("database.example", false)] {
+        let ((other, _), (own, key)) = (made("other", host), made("own", host));
+        std::fs::write(folder.join("key.pem"), key).unwrap();
+        let options = [
+            format!("--ssl-cert={}", own.display()),
+            format!("--ssl-key={}", folder.join("key.pem").display()),
+        ];
+        let Some(server) = Server::own_with(Kind::MariaDb, &options).await else { return };
+        let database = shop::database(&server).await;
+        for (verify, authority, success) in
+            [("ca", &own, true), ("identity", &own, by_name), ("ca", &other, false)]
+        {
+            let segue = verifying(&server, &database, verify, authority).await;
+            let outcome = Conn::new(Opts::from_url(&segue.url(&database)).unwrap()).await;
+            let told = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let label = format!("{host} {verify} {}: {told}", authority.display());
+            assert_eq!(outcome.is_ok(), success, "{label}");
+            if let Ok(client) = outcome {
+                client.disconnect().await.unwrap();
+            } else {
+                assert!(told.contains("TLS to MySQL") && told.contains("certificate"), "{label}");
+            }
+            segue.stop().await.unwrap();
+        }
+    }
+}
 
 /// Cases for the Python drivers, with a place for the port.
 fn python_cases(users: &[String], server: &Server, database: &str) -> Vec<Value> {

@@ -161,7 +161,7 @@ fn program(
     let optimised = release.exists();
     if !arguments.report {
         let mut build = cargo(repository);
-        build.args(["build", "--package", "segue"]);
+        build.args(["build", "--workspace", "--bins"]);
         if optimised {
             build.arg("--release");
         }

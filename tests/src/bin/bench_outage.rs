@@ -1,0 +1,263 @@
+//! `bench_outage`: DynamoDB goes away under a steady load of writes and comes back. What the application
+//! notices, what Segue keeps meanwhile, and how fast the debt is paid. Exits with 1 where a bar is missed.
+//! Never here: faults other than absence (see `chaos`).
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts};
+use parking_lot::Mutex;
+use segue_tests::harness::{Database, Engine, Kind, SegueConfig, SegueProcess, Server};
+use tokio::time::{Instant, sleep, sleep_until};
+
+const SCHEMA: &str = "CREATE TABLE notes (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, \
+                      body VARCHAR(200) NOT NULL, changed INT UNSIGNED NOT NULL DEFAULT 0)";
+const CONTRACT: &str = r##"[{"table":"Notes","type":"Table","source_table":"notes","pk":"Id",
+  "attributes":{
+    "Id":{"type":"N","source_table":"notes","source_column":"id"},
+    "body":{"type":"S","source_table":"notes","source_column":"body"},
+    "changed":{"type":"N","source_table":"notes","source_column":"changed"}},
+  "satisfies":["a note"],"estimated_item_size_bytes":200}]"##;
+
+/// Before figures count: plans, connections and caches settle.
+const WARM_UP: Duration = Duration::from_secs(5);
+/// Between two looks at memory, journal and debt.
+const LOOK: Duration = Duration::from_secs(1);
+/// Owed entries of a load that is kept up with, in seconds of the load.
+const STEADY_SECONDS: u64 = 1;
+/// What is still owed after the load has ended is paid by then.
+const SETTLE: Duration = Duration::from_secs(120);
+
+/// Most that the p99 during the outage exceeds the one before it, in percent.
+const BAR_P99_PERCENT: f64 = 10.0;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Minutes without DynamoDB
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+    /// Seconds of the time before it
+    #[arg(long, default_value_t = 60)]
+    before: u64,
+    /// Writes in a second
+    #[arg(long, default_value_t = 500)]
+    rate: u64,
+    /// Rows that are written at random
+    #[arg(long, default_value_t = 50_000)]
+    rows: u64,
+    /// Clients that share the writes
+    #[arg(long, default_value_t = 8)]
+    clients: u64,
+}
+
+/// What the clients have seen since it was taken last.
+#[derive(Default)]
+struct Seen {
+    latencies_us: Mutex<Vec<u64>>,
+    errors: AtomicUsize,
+    writes: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// Latencies of one stretch of the run, sorted, in microseconds.
+struct Stretch(Vec<u64>);
+
+impl Stretch {
+    fn taken_from(seen: &Seen) -> Stretch {
+        let mut latencies = std::mem::take(&mut *seen.latencies_us.lock());
+        latencies.sort_unstable();
+        Stretch(latencies)
+    }
+
+    fn percentile(&self, part: f64) -> u64 {
+        let at = (self.0.len().saturating_sub(1) as f64 * part).round() as usize;
+        self.0.get(at).copied().unwrap_or(0)
+    }
+
+    fn show(&self, name: &str) {
+        let (p50, p99) = (self.percentile(0.5), self.percentile(0.99));
+        println!("{name:<22} {:>9} writes, p50 {p50:>6} us, p99 {p99:>6} us", self.0.len());
+    }
+}
+
+/// One look at the process.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    memory_mib: f64,
+    journal_mib: f64,
+    owed: u64,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let server = Server::start_with(Kind::Mysql97, &[]).await?;
+    let database = server.database("outage", SCHEMA).await?;
+    fill(&database, arguments.rows).await?;
+    let engine = Engine::start().await?;
+    let config = SegueConfig::new(&server, &database, CONTRACT)
+        .with_engine(&engine)
+        .with_phase("dual-write");
+    let segue = SegueProcess::start(&config).await?;
+    let seen = Arc::new(Seen::default());
+    let clients = start_clients(&arguments, &segue, &database, &seen).await?;
+    sleep(WARM_UP).await;
+    drop(Stretch::taken_from(&seen));
+
+    sleep(Duration::from_secs(arguments.before)).await;
+    let before = Stretch::taken_from(&seen);
+    engine.stop().await?;
+    let looks = outage(&segue, Duration::from_secs_f64(arguments.minutes * 60.0)).await?;
+    let during = Stretch::taken_from(&seen);
+    engine.restart().await?;
+    let drained = drain(&segue, &seen, arguments.rate).await?;
+    let after = Stretch::taken_from(&seen);
+    seen.stop.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await?;
+    }
+    segue.settle(SETTLE).await?;
+
+    println!(
+        "{} writes a second, {} clients, {} rows",
+        arguments.rate, arguments.clients, arguments.rows
+    );
+    before.show("before");
+    during.show("without DynamoDB");
+    after.show("while paying");
+    let errors = seen.errors.load(Ordering::Relaxed);
+    println!("application errors: {errors}");
+    report_looks(&looks);
+    println!(
+        "owed when it came back: {}; paid in {:.1} s: {:.0} entries a second, {:.0} new ones a second",
+        drained.owed,
+        drained.seconds,
+        drained.paid_rate(),
+        drained.new as f64 / drained.seconds
+    );
+    let accounts = accounts(&segue).await?;
+    println!("seen {}, applied {}, superseded {}", accounts.0, accounts.1, accounts.2);
+    let added = (during.percentile(0.99) as f64 / before.percentile(0.99) as f64 - 1.0) * 100.0;
+    println!("p99 without DynamoDB against before: {added:+.1} % (bar {BAR_P99_PERCENT} %)");
+    let well = errors == 0 && added <= BAR_P99_PERCENT && accounts.0 == accounts.1 + accounts.2;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn fill(database: &Database, rows: u64) -> Result<()> {
+    let mut root = Conn::new(Opts::from_url(&database.url)?).await?;
+    for first in (1..=rows).step_by(1000) {
+        let ids = first..=rows.min(first + 999);
+        let values: Vec<String> = ids.map(|id| format!("({id}, 'a note', 0)")).collect();
+        root.query_drop(format!("INSERT INTO notes VALUES {}", values.join(","))).await?;
+    }
+    root.disconnect().await.context("disconnect")
+}
+
+async fn start_clients(
+    arguments: &Arguments,
+    segue: &SegueProcess,
+    database: &Database,
+    seen: &Arc<Seen>,
+) -> Result<Vec<tokio::task::JoinHandle<()>>> {
+    let mut clients = vec![];
+    let pause = Duration::from_secs_f64(arguments.clients as f64 / arguments.rate as f64);
+    for number in 0..arguments.clients {
+        let connection = Conn::new(Opts::from_url(&segue.url(database))?).await?;
+        let offset = pause.mul_f64(number as f64 / arguments.clients as f64);
+        let (seen, rows) = (seen.clone(), arguments.rows);
+        clients.push(tokio::spawn(client(connection, rows, pause, offset, seen)));
+    }
+    Ok(clients)
+}
+
+/// Writes at a fixed pace: a write late by the one before it starts at once, and its wait counts.
+async fn client(
+    mut connection: Conn,
+    rows: u64,
+    pause: Duration,
+    offset: Duration,
+    seen: Arc<Seen>,
+) {
+    let mut due = Instant::now() + offset;
+    while !seen.stop.load(Ordering::Relaxed) {
+        sleep_until(due).await;
+        let id = rand::random_range(1..=rows);
+        let update = "UPDATE notes SET changed = changed + 1 WHERE id = ?";
+        if connection.exec_drop(update, (id,)).await.is_err() {
+            seen.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        seen.writes.fetch_add(1, Ordering::Relaxed);
+        seen.latencies_us.lock().push(due.elapsed().as_micros() as u64);
+        due += pause;
+    }
+}
+
+async fn look(segue: &SegueProcess) -> Result<Look> {
+    let pid = segue.pid().context("segue does not run")?;
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: f64 = line
+        .and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .with_context(|| format!("VmRSS in {path}"))?;
+    Ok(Look {
+        memory_mib: kib / 1024.0,
+        journal_mib: segue.metric("segue_journal_bytes").await? / f64::from(1 << 20),
+        owed: segue.metric("segue_owed").await? as u64,
+    })
+}
+
+async fn outage(segue: &SegueProcess, time: Duration) -> Result<Vec<Look>> {
+    let (begin, mut looks) = (Instant::now(), vec![]);
+    while begin.elapsed() < time {
+        looks.push(look(segue).await?);
+        sleep(LOOK).await;
+    }
+    looks.push(look(segue).await?);
+    Ok(looks)
+}
+
+fn report_looks(looks: &[Look]) {
+    println!("{:>10} {:>12} {:>13} {:>10}", "", "memory MiB", "journal MiB", "owed");
+    for tenth in 0..=10 {
+        let Some(look) = looks.get((looks.len() - 1) * tenth / 10) else { continue };
+        let Look { memory_mib, journal_mib, owed } = look;
+        println!("{:>8} % {memory_mib:>12.1} {journal_mib:>13.1} {owed:>10}", tenth * 10);
+    }
+}
+
+struct Drained {
+    owed: u64,
+    new: u64,
+    seconds: f64,
+}
+
+impl Drained {
+    fn paid_rate(&self) -> f64 {
+        (self.owed + self.new) as f64 / self.seconds
+    }
+}
+
+/// Waits until no more is owed than a load that is kept up with leaves.
+async fn drain(segue: &SegueProcess, seen: &Seen, rate: u64) -> Result<Drained> {
+    let (begin, written) = (Instant::now(), seen.writes.load(Ordering::Relaxed));
+    let owed = look(segue).await?.owed;
+    while look(segue).await?.owed > rate * STEADY_SECONDS {
+        sleep(LOOK / 4).await;
+    }
+    let new = seen.writes.load(Ordering::Relaxed) - written;
+    Ok(Drained { owed, new, seconds: begin.elapsed().as_secs_f64() })
+}
+
+async fn accounts(segue: &SegueProcess) -> Result<(u64, u64, u64)> {
+    let mut figures = [0; 3];
+    for (figure, name) in figures.iter_mut().zip(["seen", "applied", "superseded"]) {
+        *figure = segue.metric(&format!("segue_{name}_total")).await? as u64;
+    }
+    Ok(figures.into())
+}
