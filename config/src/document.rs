@@ -80,7 +80,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
     }
 }
 
-fn syntax(text: &str, file: &str, error: &toml::de::Error) -> SettingError {
+pub(crate) fn syntax(text: &str, file: &str, error: &toml::de::Error) -> SettingError {
     SettingError {
         file: file.to_owned(),
         line: error.span().map(|span| line_of(text, span.start)),
@@ -91,7 +91,7 @@ fn syntax(text: &str, file: &str, error: &toml::de::Error) -> SettingError {
 }
 
 /// Line of a byte offset, counted from 1.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 

@@ -242,6 +242,13 @@ pub const KEYS: &[Key] = &[
         "Write capacity units of each created table and index. Only with `billing = \"provisioned\"`.",
     ),
     key(
+        "dynamodb",
+        "late_write_seconds",
+        Kind::Integer { min: 0, max: limits::LATE_WRITE_SECONDS_MAX },
+        Default("300"),
+        "Seconds for which a write that DynamoDB did not answer may still arrive. A row whose new item was written so stays owed for that time and is then refreshed once more; so is everything that was owed when Segue was killed. AWS refuses requests older than five minutes.",
+    ),
+    key(
         "contract",
         "path",
         Kind::Path,
@@ -289,6 +296,20 @@ pub const KEYS: &[Key] = &[
         Kind::Integer { min: 1, max: limits::MIRROR_WORKERS_MAX },
         Default("16"),
         "Items of one batch that are written to DynamoDB at the same time.",
+    ),
+    key(
+        "faults",
+        "injection",
+        Kind::Choice(&["off", "on"]),
+        Default("off"),
+        "Whether requests to DynamoDB can be made to fail on purpose, for tests and game days. While it is `off`, a fault script is refused, by the start and by the API. Leave it off in production.",
+    ),
+    key(
+        "faults",
+        "path",
+        Kind::Path,
+        Unset("faults come by the API alone"),
+        "The fault script. Watched; a file that is not there is an empty script. Only with `injection = \"on\"`.",
     ),
     key(
         "observe",

@@ -1,8 +1,9 @@
-//! Files in, checked values out: settings, limits, the phases file, the settings reference page.
+//! Files in, checked values out: settings, limits, phases file, fault script, the settings reference page.
 //! Never here: opening sockets or stores.
 
 mod document;
 mod fault;
+pub mod faults;
 mod keys;
 pub mod limits;
 mod nearest;

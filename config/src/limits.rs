@@ -158,6 +158,18 @@ pub const DYNAMODB_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// up to a second. The caller retries, so a lost answer must not be waited for.
 pub const DYNAMODB_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Rules of one fault script: each request is held against all of them.
+pub const FAULT_RULES_MAX: usize = 100;
+
+/// Longest `delay_ms` of a fault: beyond it a request is as good as lost.
+pub const FAULT_DELAY_MAX: Duration = Duration::from_secs(600);
+
+/// Answers of reads kept for stale ones, while a script is in force.
+pub const FAULT_ANSWERS_KEPT_MAX: usize = 1_000;
+
+/// Most `dynamodb.late_write_seconds`: a day, far beyond any signature.
+pub const LATE_WRITE_SECONDS_MAX: u64 = 86_400;
+
 /// Longest wait for the credential chain (instance metadata, SSO, assumed roles) to answer.
 pub const DYNAMODB_CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 

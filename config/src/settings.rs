@@ -27,8 +27,12 @@ pub struct Settings {
     pub journal: Journal,
     /// The phases file (`[phases] path`).
     pub phases_path: PathBuf,
+    /// How long a write without answer may still arrive (`[dynamodb] late_write_seconds`).
+    pub late_write: Duration,
     /// Items of one batch that are written at the same time (`[mirror] workers`).
     pub mirror_workers: usize,
+    /// `None`: requests to DynamoDB cannot be made to fail.
+    pub faults: Option<FaultInjection>,
     /// Statements are counted by digest (`[observe] statements`).
     pub observe_statements: bool,
     /// Token for the HTTP API (`SEGUE_ADMIN_TOKEN` or `[admin] token`).
@@ -139,6 +143,13 @@ pub struct Journal {
     pub bytes_max: u64,
 }
 
+/// Faults on purpose are allowed (`[faults] injection = "on"`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultInjection {
+    /// The fault script; `None`: it comes by the API alone.
+    pub path: Option<PathBuf>,
+}
+
 /// What clients get on a graceful stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
@@ -185,7 +196,9 @@ impl fmt::Debug for Settings {
             .field("contract", &self.contract)
             .field("journal", &self.journal)
             .field("phases_path", &self.phases_path)
+            .field("late_write", &self.late_write)
             .field("mirror_workers", &self.mirror_workers)
+            .field("faults", &self.faults)
             .field("observe_statements", &self.observe_statements)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))
             .field("shutdown", &self.shutdown)

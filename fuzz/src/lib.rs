@@ -26,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "contract", run: target::contract::run, input_bytes_max: 8_192 },
     Target { name: "execute", run: target::execute::run, input_bytes_max: 1_024 },
     Target { name: "execute_round_trip", run: target::execute::round_trip, input_bytes_max: 512 },
+    Target { name: "fault_script", run: target::settings::fault_script, input_bytes_max: 2_048 },
     Target { name: "frames", run: target::frames::run, input_bytes_max: 4_096 },
     Target { name: "greeting", run: target::greeting::run, input_bytes_max: 512 },
     Target { name: "journal", run: target::journal::run, input_bytes_max: 4_096 },

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod contract;
 pub mod diff;
 pub mod entity;
+pub mod owed;
 pub mod phase;
 pub mod plan;
 pub mod refresh;

@@ -1,7 +1,11 @@
 //! The refresh of one driving row as a state machine: what to do next, given what the stores said.
 //! Never here: I/O, tags being made, retries after faults (a fault starts the machine anew).
 
+mod knowledge;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use knowledge::{Lesson, Moment, Seen, is_stray, must_come_to_rest};
 
 use crate::value::{Attribute, ItemKey};
 
@@ -187,6 +191,29 @@ impl Refresh {
     /// the next one: a write whose answer was lost may have passed.
     pub fn candidates(&self) -> &BTreeSet<ItemKey> {
         &self.candidates
+    }
+
+    /// Whether the put under way may still create an item of this row when it was given up long ago. A tag
+    /// of this row's own item is gone for ever once it has been replaced, and with it every late put
+    /// that rests on it fails. Absence comes back with every deletion; and another row's item may
+    /// keep its tag for as long as it likes.
+    pub fn put_may_come_late(&self) -> bool {
+        let State::Putting { key, .. } = &self.state else { return false };
+        let fenced = |known: &Known| known.ours && matches!(known.condition, Condition::Tag(_));
+        !self.known.get(key).is_some_and(fenced)
+    }
+
+    /// Tags that a condition to come may name.
+    pub fn tags(&self) -> BTreeSet<&str> {
+        let held = match &self.state {
+            State::Checking { existing, .. } => existing.tag.as_deref(),
+            _ => None,
+        };
+        let known = self.known.values().filter_map(|known| match &known.condition {
+            Condition::Tag(tag) => Some(tag.as_str()),
+            Condition::Absent | Condition::Untagged => None,
+        });
+        known.chain(held).collect()
     }
 
     /// The first step.

@@ -1,6 +1,7 @@
 //! System tests of Segue on real engines: the harness that starts them, the random workload, the oracle.
 //! Never here: product code.
 
+pub mod chaos;
 pub mod harness;
 pub mod recorder;
 pub mod scene;

@@ -41,11 +41,23 @@ impl Stage {
         phase: &str,
         seed: u64,
     ) -> Result<Stage> {
+        Stage::set_with(server, contract, phase, seed, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn set_with(
+        server: &Server,
+        contract: &'static str,
+        phase: &str,
+        seed: u64,
+        change: impl FnOnce(&mut SegueConfig),
+    ) -> Result<Stage> {
         let database = server.database("stage", "").await?;
         workload::prepare(&database.url, seed).await?;
         let engine = Engine::start().await?;
-        let config =
+        let mut config =
             SegueConfig::new(server, &database, contract).with_engine(&engine).with_phase(phase);
+        change(&mut config);
         let segue = SegueProcess::prepare(&config)?;
         create_tables(&segue).await?;
         segue.start_again().await?;

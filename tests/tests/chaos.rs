@@ -1,4 +1,5 @@
-//! The main promise when things break: DynamoDB away, Segue killed, phases flipped, all under load.
+//! The main promise when things break: DynamoDB away, Segue killed, phases flipped, all under load; and
+//! a few rounds of everything at random (`cargo xtask chaos` plays more).
 //! Never here: single statements (see `capture`).
 
 #![allow(clippy::unwrap_used, reason = "all of this crate is a test")]
@@ -10,6 +11,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use segue_tests::chaos;
 use segue_tests::harness::{Kind, Server};
 use segue_tests::stage::{Stage, seed};
 use segue_tests::workload::{self, CONTRACT_B, LostConnection, Plan};
@@ -24,6 +26,8 @@ const KILLS: usize = 20;
 const FLIPS: usize = 200;
 /// Pause between two probes of the application's latency.
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
+/// Rounds of faults at random, some seconds each.
+const ROUNDS: u64 = 6;
 /// During an outage the application's median latency may be this much above the one before.
 const OUTAGE_LATENCY_FACTOR: u32 = 2;
 /// ... and noise of a busy machine this much.
@@ -169,4 +173,23 @@ async fn flipped_phases_fail_no_statement_on_mysql() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flipped_phases_fail_no_statement_on_mariadb() {
     flips(Kind::MariaDb).await.unwrap();
+}
+
+async fn rounds(kind: Kind) {
+    let Some(summary) = chaos::run(chaos::Options::new(kind, ROUNDS, seed())).await.unwrap() else {
+        return;
+    };
+    println!("{summary}");
+    assert!(summary.failed.is_empty(), "{summary}");
+    assert_eq!(summary.rounds, ROUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_sidecars_survive_faults_at_random_on_mysql() {
+    rounds(Kind::Mysql97).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_sidecars_survive_faults_at_random_on_mariadb() {
+    rounds(Kind::MariaDb).await;
 }

@@ -2,12 +2,14 @@
 //! Never here: what a chore does (one file each).
 
 mod bench;
+mod chaos;
 mod conformance;
 mod counts;
 mod demo;
 mod drivers;
 mod fuzz;
 mod lint;
+mod model;
 mod setup;
 mod steps;
 mod test;
@@ -40,8 +42,12 @@ enum Chore {
     Bench(bench::Benchmark),
     /// Run MySQL's and MariaDB's regression suites direct and through Segue, and compare
     Conformance(conformance::Arguments),
+    /// Break everything at random, round after round, and compare
+    Chaos(chaos::Arguments),
     /// Look for inputs that crash, hang or eat memory, in whatever reads bytes or texts
     Fuzz(fuzz::Arguments),
+    /// Explore the model of capture and refresh, every order of events within bounds
+    Model(model::Arguments),
     /// Only the house rules
     Tidy,
     /// rustfmt and clippy, nothing changed
@@ -67,7 +73,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Chore::Drivers(arguments) => drivers::run(&steps, &repository, &arguments),
         Chore::Bench(benchmark) => bench::run(&steps, &repository, &benchmark),
         Chore::Conformance(arguments) => conformance::run(&steps, &repository, &arguments),
+        Chore::Chaos(arguments) => chaos::run(&steps, &repository, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&steps, &repository, &arguments),
+        Chore::Model(arguments) => model::run(&steps, &repository, &arguments),
         Chore::Tidy => lint::tidy(&steps, &repository),
         Chore::Lint => lint::lint(&steps, &repository),
     }

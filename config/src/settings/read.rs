@@ -193,6 +193,13 @@ fn together(values: &BTreeMap<String, Given>, faults: &mut Vec<SettingError>) {
             ));
         }
     }
+    let injected = values.get("faults.injection").is_some_and(|given| given.text == "on");
+    if let (Some(given), false) = (values.get("faults.path"), injected) {
+        faults.push(given.fault(
+            "faults on purpose are not allowed here",
+            "remove it, or set faults.injection = \"on\" where requests may be made to fail",
+        ));
+    }
     let embedded = values.get("dynamodb.endpoint").is_some_and(|given| given.text == "embedded");
     if let (Some(given), false) = (values.get("dynamodb.file"), embedded) {
         faults.push(given.fault(
@@ -289,7 +296,10 @@ fn build(values: &Values) -> Settings {
             bytes_max: values.number("journal.max_bytes"),
         },
         phases_path: required_path("phases.path"),
+        late_write: values.seconds("dynamodb.late_write_seconds"),
         mirror_workers: values.number("mirror.workers") as usize,
+        faults: (values.text("faults.injection") == "on")
+            .then(|| FaultInjection { path: values.path("faults.path") }),
         observe_statements: values.text("observe.statements") == "on",
         admin_token: values.optional("admin.token"),
         shutdown: Shutdown {

@@ -141,3 +141,16 @@ fn proxy_headers_are_off_unless_networks_are_named() {
     let found = faults(&format!("{LEAST}[listen]\nproxy_protocol_networks = \"10.0.0.0/8 x\"\n"));
     assert!(found[0].message.contains("10.0.0.0/8 x"), "{}", found[0]);
 }
+
+#[test]
+fn a_fault_script_is_refused_where_faults_are_not_allowed() {
+    let found = faults(&format!("{LEAST}[faults]\npath = \"faults.toml\"\n"));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].remedy.contains("faults.injection = \"on\""), "{}", found[0]);
+    let settings = Settings::parse(LEAST, "segue.toml", &none).expect("accepted");
+    assert_eq!(settings.faults, None);
+    let text = format!("{LEAST}[faults]\ninjection = \"on\"\npath = \"f.toml\"\n");
+    let settings = Settings::parse(&text, "/etc/segue/segue.toml", &none).expect("accepted");
+    let path = Some(PathBuf::from("/etc/segue/f.toml"));
+    assert_eq!(settings.faults, Some(FaultInjection { path }));
+}

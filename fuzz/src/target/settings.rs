@@ -1,7 +1,7 @@
-//! The settings file and the phases file.
+//! The settings file, the phases file and the fault script.
 //! Never here: reading files or the environment.
 
-use segue_config::{Settings, phases};
+use segue_config::{Settings, faults, phases};
 
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -28,5 +28,18 @@ pub fn phases(data: &[u8]) {
             assert_eq!(again.expect("what was written can be read"), map);
         }
         Err(faults) => assert!(!faults.is_empty()),
+    }
+}
+
+pub fn fault_script(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match faults::parse(&text, "faults.toml") {
+        Ok(script) => {
+            assert!(script.rules.iter().all(|rule| (0.0..=1.0).contains(&rule.probability)));
+        }
+        Err(found) => {
+            assert!(!found.is_empty(), "a refusal has its reasons");
+            assert!(found.iter().all(|fault| !fault.remedy.is_empty()));
+        }
     }
 }

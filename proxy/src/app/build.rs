@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use segue_config::faults::FaultScript;
 use segue_config::settings::{Billing, Endpoint, Journal as JournalSettings};
 use segue_config::{Settings, limits};
 use segue_rules::catalog::Catalog;
@@ -14,7 +15,7 @@ use segue_rules::value::TableName;
 use super::fault::{Fault, FaultKind, StartError};
 use crate::console::Token;
 use crate::control::{AuditLog, Live, read_bounded, read_file, write_atomically};
-use crate::dynamo::{self, Store, StoreError};
+use crate::dynamo::{self, Faults, Store, StoreError};
 use crate::execute::ledger::Ledger;
 use crate::journal::{Durability, Journal, JournalOptions, Recovery};
 use crate::mirror::{
@@ -111,6 +112,37 @@ pub async fn store(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Store,
     Ok(Store::connect(&settings.dynamodb, metrics.clone()).await?)
 }
 
+/// Where requests may be made to fail: the script of the settings' file, in force from now on.
+pub fn faults(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Option<Faults>, Fault> {
+    let Some(injection) = &settings.faults else { return Ok(None) };
+    let faults = Faults::new(metrics.clone());
+    tracing::warn!("faults on purpose are allowed ([faults] injection); never so in production");
+    if let Some(path) = &injection.path {
+        faults.take(fault_script(path)?, &path.display().to_string());
+    }
+    Ok(Some(faults))
+}
+
+/// Reads a fault script; one that is not there is empty.
+pub fn fault_script(path: &Path) -> Result<FaultScript, Fault> {
+    if !path.exists() {
+        return Ok(FaultScript::default());
+    }
+    let text = read_bounded(path)
+        .map_err(|error| Fault::file(path, &error, "correct faults.path, or remove the file"))?;
+    segue_config::faults::parse(&text, &path.display().to_string())
+        .map_err(|faults| Fault::settings(&faults))
+}
+
+/// The store that the sidecar writes to.
+pub async fn store_with(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    faults: Option<&Faults>,
+) -> Result<Store, Fault> {
+    Ok(Store::connect_with(&settings.dynamodb, metrics.clone(), faults).await?)
+}
+
 /// What `segue tables create` would create.
 pub fn wanted_tables(settings: &Settings, ruleset: &Ruleset) -> Vec<dynamo::CreateTable> {
     let billing = match settings.billing {
@@ -183,7 +215,11 @@ pub fn served(live: &Arc<Live>) -> ServedSource {
 }
 
 pub fn mirror_settings(settings: &Settings) -> MirrorSettings {
-    MirrorSettings { writes_concurrent: settings.mirror_workers, ..MirrorSettings::default() }
+    MirrorSettings {
+        writes_concurrent: settings.mirror_workers,
+        late_write: settings.late_write,
+        ..MirrorSettings::default()
+    }
 }
 
 /// The mirror, with what the journal still owes taken up.

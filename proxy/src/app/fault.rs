@@ -159,7 +159,7 @@ impl From<ControlError> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Fault {
         match error {
-            StoreError::Transient { operation, table, reason } => Fault::new(
+            StoreError::Transient { operation, table, reason, .. } => Fault::new(
                 FaultKind::Unreachable,
                 format!("DynamoDB cannot be reached: {reason}"),
                 format!("{operation} on {table}, [dynamodb] endpoint"),

@@ -31,7 +31,7 @@ pub use stop::StopReport;
 
 use crate::console::{self, Console, Token};
 use crate::control::{Live, PhaseControl};
-use crate::dynamo::Store;
+use crate::dynamo::{Faults, Store};
 use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
 use crate::mirror::{Mirror, MirrorFaults, MirrorParts};
@@ -80,6 +80,7 @@ struct Connected {
     store: Store,
     journal: Journal,
     recovery: Recovery,
+    faults: Option<Faults>,
     live: Arc<Live>,
     metrics: Arc<Metrics>,
 }
@@ -163,10 +164,12 @@ async fn connect(settings: &Settings, options: AppOptions) -> Result<Connected, 
     }
     // The journal's lock comes first: it also keeps a second process from the built-in engine's file.
     let (journal, recovery) = build::journal(&settings.journal, &metrics).await?;
-    let store = within("DynamoDB", build::store(settings, &metrics)).await?;
+    let faults = build::faults(settings, &metrics)?;
+    let store = build::store_with(settings, &metrics, faults.as_ref());
+    let store = within("DynamoDB", store).await?;
     build::tables(settings, &ruleset, &phases, &store).await?;
     let live = Arc::new(Live::new(Arc::new(ruleset), phases));
-    Ok(Connected { control, store, journal, recovery, live, metrics })
+    Ok(Connected { control, store, journal, recovery, faults, live, metrics })
 }
 
 /// Starts every task.
@@ -178,7 +181,7 @@ async fn run(
     legs: build::Legs,
     token: Token,
 ) -> Result<stop::Parts, StartError> {
-    let Connected { control, store, journal, recovery, live, metrics } = connected;
+    let Connected { control, store, journal, recovery, faults, live, metrics } = connected;
     let (tracker, ended) = (TaskTracker::new(), CancellationToken::new());
     let (drain, stop_rest) = (Drain::new(settings.shutdown.idle), CancellationToken::new());
     let listeners = sockets.listen()?;
@@ -201,7 +204,7 @@ async fn run(
     tracker.spawn(Sweeper::without_barrier(mirror.clone()).run());
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));
-    let operations = operations_on(&live, &mirror, &control, &store, &metrics);
+    let operations = operations_on(&live, &mirror, &control, &store, faults, &metrics);
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
     let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, legs);
@@ -246,6 +249,7 @@ fn operations_on(
     mirror: &Mirror,
     control: &Control,
     store: &Store,
+    faults: Option<Faults>,
     metrics: &Arc<Metrics>,
 ) -> Arc<SidecarOperations> {
     Arc::new(SidecarOperations {
@@ -253,6 +257,7 @@ fn operations_on(
         mirror: mirror.clone(),
         control: control.clone(),
         store: store.clone(),
+        faults,
         metrics: metrics.clone(),
     })
 }

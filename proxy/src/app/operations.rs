@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use segue_config::faults::FaultScript;
 use segue_config::limits::HEALTH_ANSWER_MS_MAX;
 use segue_rules::value::TableName;
 use serde_json::Value;
 
-use crate::console::{Health, Operations, Part};
+use crate::console::{FaultsAtWork, Health, Operations, Part};
 use crate::control::Live;
-use crate::dynamo::Store;
+use crate::dynamo::{Faults, Store};
 use crate::mirror::Mirror;
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
@@ -24,6 +25,8 @@ pub(super) struct SidecarOperations {
     pub mirror: Mirror,
     pub control: Control,
     pub store: Store,
+    /// `None`: not allowed.
+    pub faults: Option<Faults>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -87,6 +90,10 @@ impl Operations for SidecarOperations {
                 mysql,
                 dynamodb,
                 journal: self.journal(),
+                faults: self.faults.as_ref().map(|faults| {
+                    let report = faults.report();
+                    FaultsAtWork { rules: report.active, injected: report.injected }
+                }),
                 generation: live.number,
                 ruleset: live.ruleset.fingerprint.clone(),
                 frozen: live.ruleset.frozen.clone(),
@@ -104,5 +111,15 @@ impl Operations for SidecarOperations {
 
     fn sweeps(&self) -> Value {
         shown(&self.mirror.owed().sweeps)
+    }
+
+    fn faults(&self) -> Option<Value> {
+        self.faults.as_ref().map(|faults| shown(&faults.report()))
+    }
+
+    fn take_faults(&self, script: FaultScript) {
+        if let Some(faults) = &self.faults {
+            faults.take(script, "api");
+        }
     }
 }

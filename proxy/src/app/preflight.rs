@@ -31,6 +31,7 @@ pub enum Area {
     Journal,
     Phases,
     Limits,
+    Faults,
 }
 
 /// One finding of the check.
@@ -68,6 +69,7 @@ pub async fn check(settings: &Settings, scope: Scope) -> Vec<CheckFinding> {
         }
         journal(&settings.journal.path, &mut findings);
         open_files(settings, &mut findings);
+        faults(settings, &mut findings);
     }
     if let Some(control) = control {
         control.close().await;
@@ -271,6 +273,23 @@ fn open_files(settings: &Settings, findings: &mut Vec<CheckFinding>) {
     let place = "[listen] max_connections".to_owned();
     let severity = Severity::Warning;
     findings.push(CheckFinding { severity, hint, ..error(Area::Limits, place, message) });
+}
+
+/// Faults on purpose are nothing for production, and their script must be right.
+fn faults(settings: &Settings, findings: &mut Vec<CheckFinding>) {
+    let Some(injection) = &settings.faults else { return };
+    findings.push(CheckFinding {
+        severity: Severity::Warning,
+        hint: "set it to \"off\" in production".to_owned(),
+        ..error(
+            Area::Faults,
+            "[faults] injection".to_owned(),
+            "requests to DynamoDB can be made to fail on purpose".to_owned(),
+        )
+    });
+    if let Some(Err(fault)) = injection.path.as_deref().map(build::fault_script) {
+        findings.push(of_fault(Area::Faults, fault));
+    }
 }
 
 fn error(area: Area, place: String, message: String) -> CheckFinding {

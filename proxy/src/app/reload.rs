@@ -1,9 +1,11 @@
 //! Takes over changed phases and contracts while running: files, SIGHUP, changed tables.
 //! Never here: which changes are allowed (see `control`).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use segue_config::faults::FaultScript;
 use segue_config::{Settings, limits};
 use segue_rules::entity::Ruleset;
 use segue_rules::route::mirrors;
@@ -49,7 +51,10 @@ impl Reloader {
         store: Store,
         operations: Arc<SidecarOperations>,
     ) -> Result<Reloader, Fault> {
-        let watch = FileWatch::new(&[&settings.phases_path, &settings.contract.path]);
+        let script = settings.faults.as_ref().and_then(|faults| faults.path.as_deref());
+        let mut watched = vec![settings.phases_path.as_path(), &settings.contract.path];
+        watched.extend(script);
+        let watch = FileWatch::new(&watched);
         let hangup = signal(SignalKind::hangup()).map_err(|error| {
             Fault::configuration(format!("SIGHUP cannot be received: {error}"), "", "")
         })?;
@@ -79,10 +84,14 @@ impl Reloader {
                     if changed.contains(&self.settings.phases_path) {
                         self.phases().await;
                     }
+                    if self.fault_script().is_some_and(|script| changed.contains(script)) {
+                        self.faults();
+                    }
                 }
                 _ = self.hangup.recv() => {
                     self.contract("SIGHUP").await;
                     self.phases().await;
+                    self.faults();
                 }
                 () = self.live.rebuild_asked() => self.contract("schema").await,
                 // Others change tables too: administrators, other sidecars.
@@ -95,6 +104,27 @@ impl Reloader {
                 }
             }
         }
+    }
+
+    fn fault_script(&self) -> Option<&PathBuf> {
+        self.settings.faults.as_ref()?.path.as_ref()
+    }
+
+    /// A script that is refused ends the faults: nothing is to fail that nobody asked for.
+    fn faults(&self) {
+        let (Some(path), Some(faults)) = (self.fault_script(), &self.operations.faults) else {
+            return;
+        };
+        let (script, outcome) = match build::fault_script(path) {
+            Ok(script) => (script, "accepted"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the fault script is refused; no faults are injected");
+                (FaultScript::default(), "refused")
+            }
+        };
+        faults.take(script, &path.display().to_string());
+        self.operations.metrics.reloads.with_label_values(&["faults", outcome]).inc();
     }
 
     async fn phases(&self) {

@@ -49,7 +49,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
     use crate::app::Fault;
-    use crate::dynamo::StoreError;
+    use crate::dynamo::{Arrival, StoreError};
     use crate::journal::JournalError;
     use crate::mysql::control::ControlError;
 
@@ -65,8 +65,12 @@ mod tests {
         assert_eq!(code(ControlError::Rejected("denied".into()).into()), 2);
         let table = || "t".to_owned();
         let reason = || "r".to_owned();
-        let transient =
-            StoreError::Transient { operation: "PutItem", table: table(), reason: reason() };
+        let transient = StoreError::Transient {
+            operation: "PutItem",
+            table: table(),
+            reason: reason(),
+            arrival: Arrival::Over,
+        };
         assert_eq!(code(transient.into()), 3);
         let rejected = StoreError::Rejected {
             operation: "PutItem",

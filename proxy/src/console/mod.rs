@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use operations::{Health, Operations, Part};
+pub use operations::{FaultsAtWork, Health, Operations, Part};
 pub use token::{Token, TokenError};
 
 use crate::control::{Live, PhaseControl};

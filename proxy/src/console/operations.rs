@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
+use segue_config::faults::FaultScript;
 use segue_rules::value::TableName;
 use serde::Serialize;
 
@@ -20,6 +21,12 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Sweeps that are owed or under way.
     fn sweeps(&self) -> serde_json::Value;
+
+    /// The fault script in force; `None` where faults on purpose are not allowed.
+    fn faults(&self) -> Option<serde_json::Value>;
+
+    /// Puts a fault script in force, where that is allowed.
+    fn take_faults(&self, script: FaultScript);
 }
 
 /// State of the process and of what it depends on.
@@ -28,11 +35,22 @@ pub struct Health {
     pub mysql: Part,
     pub dynamodb: Part,
     pub journal: Part,
+    /// Where faults on purpose are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<FaultsAtWork>,
     pub generation: u64,
     /// Fingerprint of the live ruleset.
     pub ruleset: String,
     /// Tables whose definition no longer fits the contract, with the reason.
     pub frozen: BTreeMap<TableName, String>,
+}
+
+/// Faults on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FaultsAtWork {
+    /// Rules that may still meet requests.
+    pub rules: usize,
+    pub injected: u64,
 }
 
 /// State of one part.
@@ -58,6 +76,11 @@ impl Health {
     /// Whether everything the sidecar depends on answers, and fits. It serves either way: trouble of
     /// DynamoDB never stops the application.
     pub fn is_well(&self) -> bool {
-        self.mysql.ok && self.dynamodb.ok && self.journal.ok && self.frozen.is_empty()
+        let undisturbed = self.faults.is_none_or(|faults| faults.rules == 0);
+        self.mysql.ok
+            && self.dynamodb.ok
+            && self.journal.ok
+            && undisturbed
+            && self.frozen.is_empty()
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use segue_config::faults::FaultScript;
 use segue_config::limits::{DIGESTS_REPORTED_MAX, HTTP_BODY_BYTES_MAX};
 use segue_config::nearest;
 use segue_config::phases::HIGHEST_PHASE;
@@ -39,6 +40,7 @@ pub(super) fn router(console: Arc<Console>, exposure: Exposure) -> Router {
         .route("/api/phases", get(phases).put(set_phase))
         .route("/api/owed", get(owed))
         .route("/api/digests", get(digests))
+        .route("/api/faults", get(faults).put(set_faults).delete(end_faults))
         .route("/api/sweeps", get(sweeps).post(start_sweeps))
         .method_not_allowed_fallback(async || {
             let hint = "docs/reference/http-api.md lists the methods of each path";
@@ -155,6 +157,44 @@ async fn digests(State(console): Shared) -> Result<Json<Value>, Fault> {
         "digests": observed.report(DIGESTS_REPORTED_MAX),
         "unlisted": observed.unlisted(),
     })))
+}
+
+/// The fault script in force.
+async fn faults(State(console): Shared) -> Result<Json<Value>, Fault> {
+    console.operations.faults().map(Json).ok_or_else(faults_not_allowed)
+}
+
+/// The body is a script as the file holds it.
+async fn set_faults(State(console): Shared, body: Body) -> Result<Json<Value>, Fault> {
+    if console.operations.faults().is_none() {
+        return Err(faults_not_allowed());
+    }
+    let body = received(body)?;
+    let script = fault_script(&body)?;
+    console.operations.take_faults(script);
+    faults(State(console)).await
+}
+
+/// A body that is a fault script.
+pub(super) fn fault_script(body: &[u8]) -> Result<FaultScript, Fault> {
+    let text = std::str::from_utf8(body).unwrap_or("?");
+    segue_config::faults::parse(text, "body").map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Fault::bad_request(lines.join("\n"), "send the script as TOML; docs/faults.md shows it")
+    })
+}
+
+async fn end_faults(State(console): Shared) -> Result<Json<Value>, Fault> {
+    if console.operations.faults().is_none() {
+        return Err(faults_not_allowed());
+    }
+    console.operations.take_faults(FaultScript::default());
+    faults(State(console)).await
+}
+
+fn faults_not_allowed() -> Fault {
+    let hint = "where requests may be made to fail, set faults.injection = \"on\" and restart";
+    Fault::new(StatusCode::CONFLICT, "faults on purpose are not allowed here", hint)
 }
 
 async fn sweeps(State(console): Shared) -> Json<Value> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use segue_config::faults::FaultScript;
 use segue_rules::phase::{Phase, PhaseMap};
 use segue_rules::value::TableName;
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ impl Operations for Recorded {
                 mysql: Part::well(),
                 dynamodb: Part::ill("refused"),
                 journal: Part::well(),
+                faults: None,
                 generation: 1,
                 ruleset: "f".to_owned(),
             }
@@ -41,6 +43,10 @@ impl Operations for Recorded {
     fn sweeps(&self) -> Value {
         json!([])
     }
+    fn faults(&self) -> Option<Value> {
+        None
+    }
+    fn take_faults(&self, _: FaultScript) {}
 }
 
 struct Served {

@@ -20,6 +20,7 @@ use segue_config::settings::{Dynamodb, Endpoint};
 use super::StoreError;
 use super::embedded::Embedded;
 use super::fault::classify;
+use super::faults::Faults;
 use crate::telemetry::Metrics;
 
 /// Region used where none is configured and none matters (local engines check only the signature).
@@ -39,6 +40,15 @@ impl Store {
     /// Builds a client as the settings say; starts the embedded engine where they ask for it. Sends no
     /// request to DynamoDB: credentials are resolved by the first one.
     pub async fn connect(settings: &Dynamodb, metrics: Arc<Metrics>) -> Result<Store, StoreError> {
+        Store::connect_with(settings, metrics, None).await
+    }
+
+    /// The same, with requests that may be made to fail.
+    pub async fn connect_with(
+        settings: &Dynamodb,
+        metrics: Arc<Metrics>,
+        faults: Option<&Faults>,
+    ) -> Result<Store, StoreError> {
         let (url, embedded) = match &settings.endpoint {
             Endpoint::Aws => (None, None),
             Endpoint::Url(url) => (Some(url.clone()), None),
@@ -50,7 +60,7 @@ impl Store {
             }
         };
         let local = embedded.is_some() || url.as_deref().is_some_and(is_local);
-        let config = shared_config(settings, url.as_deref(), local).await;
+        let config = shared_config(settings, url.as_deref(), local, faults).await;
         let Some(region) = config.region() else {
             let reason = "no AWS region: set [dynamodb] region, AWS_REGION or a profile's region";
             return Err(rejected("NoRegion", reason.to_owned()));
@@ -133,7 +143,12 @@ fn rejected(code: &str, reason: String) -> StoreError {
 
 /// One attempt a request: the caller owns retries, because between two attempts it must look at MySQL
 /// again.
-async fn shared_config(settings: &Dynamodb, url: Option<&str>, local: bool) -> SdkConfig {
+async fn shared_config(
+    settings: &Dynamodb,
+    url: Option<&str>,
+    local: bool,
+    faults: Option<&Faults>,
+) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(limits::DYNAMODB_CONNECT_TIMEOUT)
         .operation_attempt_timeout(limits::DYNAMODB_ATTEMPT_TIMEOUT)
@@ -142,8 +157,9 @@ async fn shared_config(settings: &Dynamodb, url: Option<&str>, local: bool) -> S
         IdentityCache::lazy().load_timeout(limits::DYNAMODB_CREDENTIALS_TIMEOUT).build();
     let embedded = matches!(settings.endpoint, Endpoint::Embedded { .. });
     let dummy = embedded || (local && !chain_has_credentials());
+    let http = http_client(dummy);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client(dummy))
+        .http_client(faults.map_or(http.clone(), |faults| faults.wrap(http)))
         .identity_cache(identities)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::disabled());

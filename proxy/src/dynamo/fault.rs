@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-use super::StoreError;
+use super::{Arrival, StoreError};
 
 /// Codes that say "later", whatever the HTTP status. Throttling first, then the service's own troubles,
 /// then credentials that the chain renews by itself.
@@ -66,19 +66,41 @@ where
         _ => {
             let reason = DisplayErrorContext(error).to_string();
             return Fault {
-                error: StoreError::Transient { operation, table, reason },
+                error: StoreError::Transient { operation, table, reason, arrival: arrival(error) },
                 outcome: "error",
             };
         }
     };
     let outcome = if THROTTLING_CODES.contains(&code.as_str()) { "throttled" } else { "error" };
     let error = if status >= 500 || TRANSIENT_CODES.contains(&code.as_str()) {
-        StoreError::Transient { operation, table, reason: format!("{code}: {message}") }
+        let reason = format!("{code}: {message}");
+        StoreError::Transient { operation, table, reason, arrival: Arrival::Over }
     } else {
         let code = if code.is_empty() { format!("HTTP {status}") } else { code };
         StoreError::Rejected { operation, table, reason: without_values(&message).to_owned(), code }
     };
     Fault { error, outcome }
+}
+
+/// A connection that was never made carried nothing. Everything else may have gone out.
+fn arrival<E>(error: &SdkError<E, HttpResponse>) -> Arrival
+where
+    E: std::error::Error + 'static,
+{
+    use std::io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable,
+    };
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if let Some(ConnectionRefused | AddrNotAvailable | HostUnreachable | NetworkUnreachable) =
+            kind
+        {
+            return Arrival::Over;
+        }
+        cause = error.source();
+    }
+    Arrival::MayBeLate
 }
 
 /// DynamoDB quotes a number that it cannot read at the end of its message: a value of a row must not get

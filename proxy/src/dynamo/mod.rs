@@ -5,6 +5,7 @@ mod attribute;
 mod client;
 mod embedded;
 mod fault;
+mod faults;
 mod permissions;
 mod read;
 mod tables;
@@ -17,6 +18,7 @@ use segue_rules::entity::DynamoTable;
 use segue_rules::value::{Attribute, Item, ItemKey};
 
 pub use client::Store;
+pub use faults::{FaultReport, Faults, RuleReport};
 pub use permissions::{IAM_ACTIONS, MissingPermission, iam_policy};
 pub use tables::{
     Billing, CreateTable, ExistingIndex, ExistingTable, billing_note, difference, plan,
@@ -48,10 +50,19 @@ pub enum WriteOutcome {
 pub enum StoreError {
     /// Throttled, 5xx, connection refused, timed out: try again later. The write may have happened.
     #[error("{operation} on {table}: {reason}")]
-    Transient { operation: &'static str, table: String, reason: String },
+    Transient { operation: &'static str, table: String, reason: String, arrival: Arrival },
     /// The request itself is at fault (validation, access denied, no such table).
     #[error("{operation} on {table}: {code}: {reason}")]
     Rejected { operation: &'static str, table: String, code: String, reason: String },
+}
+
+/// What is known of a request that failed for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It was answered, or never sent: nothing of it is still to come.
+    Over,
+    /// No answer came: it may arrive, and be carried out, at any time until its signature expires.
+    MayBeLate,
 }
 
 /// One page of a scan.

@@ -13,7 +13,7 @@ use segue_rules::value::{Attribute, AttributeType, Item, ItemKey};
 use super::*;
 use crate::telemetry::Metrics;
 
-fn settings(endpoint: Endpoint) -> Dynamodb {
+pub(super) fn settings(endpoint: Endpoint) -> Dynamodb {
     Dynamodb { region: None, endpoint, table_prefix: "t-".into() }
 }
 
@@ -26,7 +26,7 @@ fn key(name: &str, kind: AttributeType) -> KeyAttribute {
     KeyAttribute { name: name.into(), kind }
 }
 
-fn orders() -> DynamoTable {
+pub(super) fn orders() -> DynamoTable {
     DynamoTable {
         name: "Orders".into(),
         pk: key("pk", AttributeType::S),
@@ -49,7 +49,7 @@ async fn store_with_orders() -> (Store, DynamoTable) {
     (store, table)
 }
 
-fn item(pk: &str, sk: u32, tag: Option<&str>) -> Item {
+pub(super) fn item(pk: &str, sk: u32, tag: Option<&str>) -> Item {
     let mut item = Item::from([
         ("pk".to_owned(), Attribute::S(pk.into())),
         ("sk".to_owned(), Attribute::N(sk.to_string())),
@@ -62,11 +62,11 @@ fn item(pk: &str, sk: u32, tag: Option<&str>) -> Item {
     item
 }
 
-fn key_of_item(table: &DynamoTable, item: &Item) -> ItemKey {
+pub(super) fn key_of_item(table: &DynamoTable, item: &Item) -> ItemKey {
     key_of(table, item).unwrap()
 }
 
-fn tag(text: &str) -> Expect {
+pub(super) fn tag(text: &str) -> Expect {
     Expect::Tag(text.into())
 }
 

@@ -6,6 +6,7 @@
 //! first put again into the newest. Segments go oldest first only: so a removal never outlives, and never
 //! dies before, the record it removes. One thread owns the files.
 
+mod mark;
 mod record;
 mod recovery;
 mod segment;
@@ -63,6 +64,8 @@ pub struct Recovery {
     pub damaged_bytes: u64,
     /// A torn last record was cut off (normal after a crash).
     pub torn_tail: bool,
+    /// An earlier process could not write records: the caller owes sweeps, and then mends the mark.
+    pub gaps: bool,
 }
 
 /// The journal. Cheap to clone. The files are closed after [`Journal::close`], or when the last clone
@@ -102,6 +105,23 @@ impl Journal {
     /// Marks a record done. Written lazily: a crash may bring the record back, never lose one.
     pub fn remove(&self, id: RecordId) {
         self.owner.shared.remove(id);
+    }
+
+    /// Notes, durably, that a record is missing that should be here. Works on a full disk.
+    pub async fn mark_gap(&self) -> Result<(), JournalError> {
+        self.mark(mark::set).await
+    }
+
+    /// Takes that note back.
+    pub async fn mend_gap(&self) -> Result<(), JournalError> {
+        self.mark(mark::clear).await
+    }
+
+    async fn mark(&self, change: fn(&Path) -> std::io::Result<()>) -> Result<(), JournalError> {
+        let shared = Arc::clone(&self.owner.shared);
+        let work = move || change(shared.folder()).map_err(|error| shared.io_error(&error));
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Err(self.owner.shared.closed_error()))
     }
 
     /// Bytes of the records that are live.

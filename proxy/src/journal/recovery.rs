@@ -8,7 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::record::{Record, scan};
-use super::{JournalError, RecordId, Recovery, segment};
+use super::{JournalError, RecordId, Recovery, mark, segment};
 
 /// A segment that is full: only read and deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
 
 /// Reads every segment. A torn tail of the last one is cut off; damage is skipped and stays where it is.
 pub(super) fn read(folder: &Path) -> io::Result<Found> {
+    let gaps = mark::establish(folder)?;
     let numbers = segment::numbers(folder)?;
     let mut live: BTreeMap<u64, (u64, Vec<u8>)> = BTreeMap::new();
     let mut segments = Vec::new();
@@ -94,7 +95,7 @@ pub(super) fn read(folder: &Path) -> io::Result<Found> {
     }
     let records = live.into_iter().map(|(id, (_, payload))| (RecordId(id), payload)).collect();
     Ok(Found {
-        recovery: Recovery { records, damaged_bytes, torn_tail },
+        recovery: Recovery { records, damaged_bytes, torn_tail, gaps },
         segments,
         places,
         next_id: greatest_id + 1,

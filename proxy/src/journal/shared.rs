@@ -76,6 +76,10 @@ impl Shared {
         JournalError::Io { path: self.path.to_string(), reason: error.to_string() }
     }
 
+    pub fn folder(&self) -> &Path {
+        Path::new(&*self.path)
+    }
+
     pub fn closed_error(&self) -> JournalError {
         JournalError::Io { path: self.path.to_string(), reason: "the journal is closed".to_owned() }
     }

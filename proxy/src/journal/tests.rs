@@ -342,3 +342,20 @@ proptest! {
         runtime.block_on(check_model(steps));
     }
 }
+
+#[tokio::test]
+async fn the_mark_of_gaps_outlives_the_process_until_it_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, recovery) = open(folder.path()).await;
+    assert!(!recovery.gaps);
+    journal.mark_gap().await.unwrap();
+    journal.mark_gap().await.unwrap();
+    let (_, recovery) = open(crash(folder.path()).path()).await;
+    assert!(recovery.gaps);
+    journal.close().await.unwrap();
+    let (journal, recovery) = open(folder.path()).await;
+    assert!(recovery.gaps);
+    journal.mend_gap().await.unwrap();
+    journal.close().await.unwrap();
+    assert!(!open(folder.path()).await.1.gaps);
+}

@@ -105,9 +105,7 @@ fn finish(shared: &Shared, target: &Target, last: Ending) {
         }
         let count = entries.len();
         for (index, entry) in entries.into_iter().enumerate() {
-            let superseded = last == Ending::Applied && index + 1 < count;
-            let ending = if superseded { Ending::Superseded } else { last };
-            closed.extend(state.ledger.end_work(entry, ending));
+            closed.extend(state.ledger.end_work(entry, last.of(index, count)));
         }
     }
     for caller in callers {

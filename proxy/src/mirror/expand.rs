@@ -174,6 +174,12 @@ pub(crate) fn collapse(ruleset: &Ruleset, debt: &Debt, reason: &str) -> Units {
     units
 }
 
+/// Whether rows of other tables than its own decide under which key a row's item stands.
+pub(crate) fn joins_decide_key(ruleset: &Ruleset, entity: &Entity) -> bool {
+    let mut joins = ruleset.sources.values().flat_map(|source| &source.joins);
+    joins.any(|join| join.decides_item_key && join.entity == entity.id)
+}
+
 /// Driving tables of those entities the debt may reach whose item keys depend on joined rows.
 pub(crate) fn movable(ruleset: &Ruleset, debt: &Debt) -> BTreeSet<TableName> {
     let joined: BTreeSet<_> = (ruleset.sources.values().flat_map(|source| &source.joins))

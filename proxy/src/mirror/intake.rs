@@ -49,7 +49,7 @@ impl Shared {
         let tables: Vec<_> = debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
         let id = {
             let mut state = self.state.lock();
-            let id = state.ledger.open(Arc::new(debt), record, self.now());
+            let id = state.ledger.open(Arc::new(debt), &tables, record, self.now());
             note(&mut state, id);
             id
         };

@@ -12,6 +12,7 @@
 mod bookkeeping;
 mod engine;
 mod expand;
+mod gap;
 mod homes;
 mod intake;
 mod ledger;
@@ -69,7 +70,7 @@ pub struct Mirror {
 pub struct Recovered {
     pub transactions: usize,
     pub entries: usize,
-    /// Records or bytes that could not be read: every source table is swept for them.
+    /// Records or bytes that could not be read, or never written: every source table is swept for them.
     pub damaged: bool,
 }
 
@@ -92,6 +93,7 @@ impl Mirror {
             tags: tags::Tags::new(limits::TAGS_CACHED_MAX),
             homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
             watermarks: DashMap::new(),
+            gap: gap::Gap::default(),
             uncertain_added: Notify::new(),
             work: Notify::new(),
             progress: Notify::new(),
@@ -103,8 +105,8 @@ impl Mirror {
             abort: CancellationToken::new(),
         });
         let mirror = Mirror { shared };
-        let mut recovered =
-            Recovered { damaged: parts.recovery.damaged_bytes > 0, ..Recovered::default() };
+        let damaged = parts.recovery.damaged_bytes > 0 || parts.recovery.gaps;
+        let mut recovered = Recovered { damaged, ..Recovered::default() };
         let mut unreadable = Vec::new();
         let mut movable = BTreeSet::new();
         for (record, bytes) in parts.recovery.records {
@@ -113,18 +115,21 @@ impl Mirror {
                     recovered.transactions += 1;
                     recovered.entries += debt.entries.len();
                     movable.extend(expand::movable(&mirror.shared.ruleset(), &debt));
-                    mirror.shared.take_up_uncertain(debt, Some(record));
+                    mirror.shared.take_up_recovered(debt, Some(record));
                 }
                 None => unreadable.push(record),
             }
         }
         if recovered.damaged || !unreadable.is_empty() {
             recovered.damaged = true;
-            mirror.sweep_everything("journal-damaged").await;
+            mirror.sweep_everything_late("journal-damaged").await;
+        }
+        if parts.recovery.gaps {
+            mirror.shared.gap_found().await;
         }
         // Which item keys such rows had between commits was known to the process that is gone.
         for table in &movable {
-            mirror.sweep(table, "recovered-movable-keys").await;
+            mirror.sweep_late(table, "recovered-movable-keys").await;
         }
         // Only now: until the sweeps are on disk, the unreadable records are the only trace.
         for record in unreadable {
@@ -132,6 +137,7 @@ impl Mirror {
         }
         mirror.shared.spawn(engine::dispatch(mirror.shared.clone()));
         mirror.shared.spawn(uncertain::watch(mirror.shared.clone()));
+        mirror.shared.spawn(gap::watch(mirror.shared.clone()));
         (mirror, recovered)
     }
 
@@ -153,6 +159,19 @@ impl Mirror {
         self.owe_sweep(table, reason, None::<std::future::Ready<()>>).await;
     }
 
+    /// Owes a sweep that starts when no write of an earlier process can arrive any more.
+    async fn sweep_late(&self, table: &TableName, reason: &str) {
+        let wait = self.shared.settings.late_write;
+        self.sweep_after(table, reason, tokio::time::sleep(wait)).await;
+    }
+
+    async fn sweep_everything_late(&self, reason: &str) {
+        let tables: BTreeSet<TableName> = self.shared.ruleset().sources.keys().cloned().collect();
+        for table in &tables {
+            self.sweep_late(table, reason).await;
+        }
+    }
+
     /// Owes a sweep that starts only after `barrier`, for example after the transactions that began
     /// before a change of phase. After a crash nothing of them is left, and it starts at once.
     pub async fn sweep_after(
@@ -172,11 +191,11 @@ impl Mirror {
     ) {
         let shared = &self.shared;
         let debt = Debt::sweeps([table], reason);
-        let record = owed::record(shared, &shared.ruleset(), &debt).await;
+        let (record, unwritten) = owed::record(shared, &shared.ruleset(), &debt).await;
         {
             let mut state = shared.state.lock();
             let now = shared.now();
-            let id = state.ledger.open(Arc::new(debt), record, now);
+            let id = state.ledger.open(Arc::new(debt), [table], record, now);
             let entries = state.ledger.debt(id).map(|(_, entries)| entries).unwrap_or_default();
             for entry in entries {
                 state.ledger.add_work(entry);
@@ -190,6 +209,7 @@ impl Mirror {
             shared.metrics.owed.with_label_values(&[&**table]).inc();
             shared.set_gauges(&state);
         }
+        drop(unwritten);
         shared.sweep_ready.notify_one();
         if let Some(barrier) = barrier {
             let (worker, table) = (shared.clone(), table.clone());
@@ -214,7 +234,7 @@ impl Mirror {
     pub fn ruleset_changed(&self) {
         self.shared.expand_all_again();
         self.retry_parked();
-        self.shared.state.lock().sweeps.retry_now();
+        self.shared.state.lock().sweeps.retry_now(self.shared.now());
         self.shared.sweep_ready.notify_one();
     }
 

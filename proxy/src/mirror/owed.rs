@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use segue_rules::entity::Ruleset;
+use segue_rules::owed::{Answer, Fate, fate};
 use segue_rules::txn::{Dirty, DirtyEntry};
 use segue_rules::value::TableName;
 
+use super::gap::Unwritten;
 use super::old_image::{self, cascade_closure};
 use super::parts::Shared;
 use super::record::Debt;
@@ -23,32 +25,41 @@ struct Pending {
     shared: Arc<Shared>,
     debt: Debt,
     record: Option<RecordId>,
+    /// Let go when the debt is in the books.
+    _unwritten: Option<Unwritten>,
 }
 
 impl Owed {
     /// MySQL answered, and committed (or may have). `narrowed`: exact entries that replace `Range` intents.
     pub fn committed(mut self, narrowed: Option<Vec<Dirty>>) {
-        let Some(mut pending) = self.0.take() else { return };
-        if let Some(exact) = narrowed {
+        if let (Some(pending), Some(exact)) = (&mut self.0, narrowed) {
             pending.debt.narrow(exact);
         }
-        pending.shared.take_up(pending.debt, pending.record);
+        self.end(Answer::Committed);
     }
 
     /// MySQL certainly rolled back: nothing is owed.
     pub fn rolled_back(mut self) {
-        let Some(pending) = self.0.take() else { return };
-        if let Some(record) = pending.record {
-            pending.shared.journal.remove(record);
+        self.end(Answer::RolledBack);
+    }
+
+    fn end(&mut self, answer: Answer) {
+        let Some(Pending { shared, debt, record, _unwritten }) = self.0.take() else { return };
+        match fate(answer, debt.session.is_some(), false) {
+            Fate::TakeUp => drop(shared.take_up(debt, record)),
+            Fate::Wait => shared.take_up_uncertain(debt, record),
+            Fate::Forget => {
+                if let Some(record) = record {
+                    shared.journal.remove(record);
+                }
+            }
         }
     }
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        if let Some(pending) = self.0.take() {
-            pending.shared.take_up_uncertain(pending.debt, pending.record);
-        }
+        self.end(Answer::None);
     }
 }
 
@@ -72,26 +83,31 @@ pub(crate) async fn owe(
     let worker = shared.clone();
     let written = shared.tasks.spawn_on(
         async move {
-            let record = record(&worker, &ruleset, &debt).await;
-            Owed(Some(Pending { shared: worker, debt, record }))
+            let (record, unwritten) = record(&worker, &ruleset, &debt).await;
+            Owed(Some(Pending { shared: worker, debt, record, _unwritten: unwritten }))
         },
         &shared.runtime,
     );
     written.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a debt was lost while it was written; sweeping its tables");
         let debt = Debt { session, ..Debt::sweeps(&tables, "journal-failed") };
-        Owed(Some(Pending { shared: shared.clone(), debt, record: None }))
+        Owed(Some(Pending { shared: shared.clone(), debt, record: None, _unwritten: None }))
     })
 }
 
 /// Puts a debt into the journal; where that fails, a short record that sweeps its tables. Where
-/// that fails as well the debt lives in memory alone, and a crash would lose it: that is logged.
-pub(crate) async fn record(shared: &Shared, ruleset: &Ruleset, debt: &Debt) -> Option<RecordId> {
+/// that fails as well the debt lives in memory alone, and the journal is marked, so that the next process
+/// sweeps everything.
+pub(crate) async fn record(
+    shared: &Shared,
+    ruleset: &Ruleset,
+    debt: &Debt,
+) -> (Option<RecordId>, Option<Unwritten>) {
     if shared.faults.skip_journal {
-        return None;
+        return (None, None);
     }
     match append(shared, debt).await {
-        Ok(record) => return Some(record),
+        Ok(record) => return (Some(record), None),
         Err(error) => tracing::error!(%error, "owed keys could not be journaled"),
     }
     let tables: BTreeSet<TableName> = debt
@@ -102,10 +118,10 @@ pub(crate) async fn record(shared: &Shared, ruleset: &Ruleset, debt: &Debt) -> O
         .collect();
     let sweeps = Debt { session: debt.session, ..Debt::sweeps(&tables, "journal-failed") };
     match append(shared, &sweeps).await {
-        Ok(record) => Some(record),
+        Ok(record) => (Some(record), None),
         Err(error) => {
-            tracing::error!(%error, "nor could a sweep; a crash now would lose owed keys");
-            None
+            tracing::error!(%error, "nor could a sweep; after a crash everything is swept");
+            (None, Some(shared.mark_gap().await))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the mirror is built from, and the state its tasks share.
 //! Never here: what the tasks do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -8,15 +9,16 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use segue_rules::entity::{Entity, Ruleset};
-use segue_rules::value::TableName;
+use segue_rules::value::{ItemKey, TableName};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::gap::Gap;
 use super::homes::Homes;
 use super::ledger::Ledger;
-use super::queue::Queue;
+use super::queue::{Queue, Target};
 use super::sweeps::Sweeps;
 use super::tags::Tags;
 use super::uncertain::Waiting;
@@ -54,6 +56,8 @@ pub struct MirrorSettings {
     pub batch_keys_max: usize,
     pub writes_concurrent: usize,
     pub owed_keys_max: usize,
+    /// How long a write without answer may still arrive.
+    pub late_write: Duration,
 }
 
 impl Default for MirrorSettings {
@@ -64,6 +68,7 @@ impl Default for MirrorSettings {
             batch_keys_max: limits::REFRESH_BATCH_KEYS_MAX,
             writes_concurrent: limits::REFRESH_WRITES_CONCURRENT,
             owed_keys_max: limits::OWED_KEYS_MAX,
+            late_write: Duration::ZERO,
         }
     }
 }
@@ -95,8 +100,10 @@ pub(crate) struct State {
     pub sweeps: Sweeps,
     /// Debts whose keys are being looked up.
     pub expanding: usize,
-    /// Debts whose commit may still be to come.
+    /// Debts that are not settled by a refresh now: a commit or a write may still be to come.
     pub uncertain: Vec<Waiting>,
+    /// Items whose creation was not answered, and until when it may arrive.
+    pub late: HashMap<(Target, ItemKey), Instant>,
 }
 
 pub(crate) struct Shared {
@@ -112,6 +119,7 @@ pub(crate) struct Shared {
     pub tags: Tags,
     pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
+    pub gap: Gap,
     /// A debt of uncertain end was taken up.
     pub uncertain_added: Notify,
     /// Something was queued, or a batch ended.

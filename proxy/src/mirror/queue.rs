@@ -1,10 +1,11 @@
-//! Refreshes to do: one at a time per key, merged while they wait, live ones before sweeps.
-//! Never here: clocks (time is handed in), the refresh itself, accounting.
+//! Refreshes to do: the jobs of all keys, live ones before sweeps.
+//! Never here: clocks (time is handed in), what becomes of one job, the refresh itself, accounting.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use segue_rules::owed::{Asked, Job, JobState, Parking};
 use segue_rules::value::{Cell, ItemKey, TableName};
 use tokio::sync::oneshot;
 
@@ -43,30 +44,13 @@ pub enum RefreshEnd {
     Refused(String),
 }
 
-/// ```text
-/// (none) --request--> Queued --take--> Running --done--> (none)
-///             ^          ^               | request: dirty, queued again when done
-///             |          +--- wake ---- Delayed <--retry--+
-///             +--- request or retry -- Parked  <--park----+
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    Queued,
-    Running,
-    Delayed,
-    Parked { reason: String, since: Instant },
-}
-
+/// One key's job with what only the queue needs to know of it.
 #[derive(Debug)]
-struct Job {
-    state: State,
-    priority: Priority,
+struct Slot {
+    job: Job<Waiter, Priority>,
     attempts: u32,
-    /// Old item keys and waiters of the run to come (or under way).
-    stale: BTreeSet<ItemKey>,
-    waiters: Vec<Waiter>,
-    /// The same of requests that came while it ran.
-    next: Option<(BTreeSet<ItemKey>, Vec<Waiter>, Priority)>,
+    /// Why it is parked and since when, if it is.
+    parked: Option<(String, Instant)>,
 }
 
 /// A parked key, for reports.
@@ -83,7 +67,7 @@ type Lane = (VecDeque<Arc<str>>, HashMap<Arc<str>, VecDeque<Target>>);
 /// The queue. All operations are O(log n) or better, but for reports.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    jobs: HashMap<Target, Job>,
+    jobs: HashMap<Target, Slot>,
     lanes: BTreeMap<Priority, Lane>,
     due: BTreeMap<(Instant, u64), Target>,
     sequence: u64,
@@ -99,45 +83,27 @@ impl Queue {
         waiter: Option<Waiter>,
         priority: Priority,
     ) -> Vec<EntryId> {
-        let Some(job) = self.jobs.get_mut(&target) else {
-            let job = Job {
-                state: State::Queued,
-                priority,
-                attempts: 0,
-                stale: stale.into_iter().collect(),
-                waiters: waiter.into_iter().collect(),
-                next: None,
-            };
-            self.jobs.insert(target.clone(), job);
+        let Some(slot) = self.jobs.get_mut(&target) else {
+            let job = Job::new(stale, waiter, priority);
+            self.jobs.insert(target.clone(), Slot { job, attempts: 0, parked: None });
             self.push(target, priority);
             return Vec::new();
         };
-        if job.state == State::Running {
-            let next = job.next.get_or_insert_with(|| (BTreeSet::new(), Vec::new(), priority));
-            next.0.extend(stale);
-            next.1.extend(waiter);
-            next.2 = next.2.min(priority);
-            return Vec::new();
-        }
-        job.stale.extend(stale);
-        let unparked = match job.state {
-            State::Parked { .. } => entries(&job.waiters),
+        let waited = match slot.job.state() {
+            JobState::Parked => entries(slot.job.waiters()),
             _ => Vec::new(),
         };
-        job.waiters.extend(waiter);
-        let raised = priority < job.priority;
-        job.priority = job.priority.min(priority);
-        match job.state {
-            State::Parked { .. } => {
+        match slot.job.request(stale, waiter, priority) {
+            Asked::Merged => {}
+            Asked::Raised => self.push(target, priority),
+            Asked::Unparked => {
+                slot.parked = None;
+                let priority = slot.job.priority();
                 self.parked -= 1;
-                job.state = State::Queued;
-                let priority = job.priority;
                 self.push(target, priority);
             }
-            State::Queued if raised => self.push(target, priority),
-            _ => {}
         }
-        unparked
+        waited
     }
 
     fn push(&mut self, target: Target, priority: Priority) {
@@ -159,12 +125,12 @@ impl Queue {
                 while batch.len() < most {
                     let Some(target) = queue.pop_front() else { break };
                     // Places of keys that were raised, or taken from another lane, are stale.
-                    let Some(job) = self.jobs.get_mut(&target) else { continue };
-                    if job.state != State::Queued || job.priority != priority {
+                    let Some(slot) = self.jobs.get_mut(&target) else { continue };
+                    if slot.job.priority() != priority {
                         continue;
                     }
-                    job.state = State::Running;
-                    batch.push((target, job.stale.clone()));
+                    let Some(stale) = slot.job.take() else { continue };
+                    batch.push((target, stale));
                 }
                 match queue.is_empty() {
                     true => drop(queues.remove(&entity)),
@@ -186,15 +152,12 @@ impl Queue {
                 break;
             }
             let target = entry.remove();
-            let Some(job) = self.jobs.get_mut(&target) else { continue };
-            match job.state {
-                State::Delayed => {
-                    job.state = State::Queued;
-                    let priority = job.priority;
-                    self.push(target, priority);
-                }
-                State::Parked { .. } => unparked.extend(self.unpark(&target)),
-                State::Queued | State::Running => {}
+            let Some(slot) = self.jobs.get_mut(&target) else { continue };
+            if slot.job.due() {
+                let priority = slot.job.priority();
+                self.push(target, priority);
+            } else {
+                unparked.extend(self.unpark(&target));
             }
         }
         unparked
@@ -207,18 +170,14 @@ impl Queue {
 
     /// Ends a run that did its work. Returns those who waited for it, oldest first.
     pub fn done(&mut self, target: &Target) -> Vec<Waiter> {
-        let Some(job) = self.jobs.get_mut(target) else { return Vec::new() };
-        let waiters = std::mem::take(&mut job.waiters);
-        match job.next.take() {
-            Some((stale, waiters, priority)) => {
-                job.stale = stale;
-                job.waiters = waiters;
-                job.attempts = 0;
-                job.priority = priority;
-                job.state = State::Queued;
-                self.push(target.clone(), priority);
-            }
-            None => drop(self.jobs.remove(target)),
+        let Some(slot) = self.jobs.get_mut(target) else { return Vec::new() };
+        let (waiters, again) = slot.job.done();
+        if again {
+            slot.attempts = 0;
+            let priority = slot.job.priority();
+            self.push(target.clone(), priority);
+        } else {
+            self.jobs.remove(target);
         }
         waiters
     }
@@ -231,8 +190,8 @@ impl Queue {
         key: Vec<Cell>,
         candidates: BTreeSet<ItemKey>,
     ) -> Vec<EntryId> {
-        let Some(job) = self.jobs.get_mut(target) else { return Vec::new() };
-        let (priority, mut stale) = (job.priority, std::mem::take(&mut job.stale));
+        let Some(slot) = self.jobs.get_mut(target) else { return Vec::new() };
+        let (priority, mut stale) = (slot.job.priority(), slot.job.hand_over());
         stale.extend(candidates);
         let right = Target { key, ..target.clone() };
         let mut unparked = self.request(right.clone(), stale, None, priority);
@@ -244,16 +203,14 @@ impl Queue {
 
     /// How often this key failed in a row.
     pub fn attempts(&self, target: &Target) -> u32 {
-        self.jobs.get(target).map_or(0, |job| job.attempts)
+        self.jobs.get(target).map_or(0, |slot| slot.attempts)
     }
 
     /// Ends a run that is to be tried again at `due`. `candidates`: item keys it may have written.
     pub fn retry(&mut self, target: &Target, candidates: BTreeSet<ItemKey>, due: Instant) {
-        let Some(job) = self.jobs.get_mut(target) else { return };
-        job.stale.extend(candidates);
-        merge_next(job);
-        job.attempts += 1;
-        job.state = State::Delayed;
+        let Some(slot) = self.jobs.get_mut(target) else { return };
+        slot.job.retry(candidates);
+        slot.attempts += 1;
         self.sequence += 1;
         self.due.insert((due, self.sequence), target.clone());
     }
@@ -269,42 +226,37 @@ impl Queue {
         now: Instant,
         due: Option<Instant>,
     ) -> (Vec<oneshot::Sender<RefreshEnd>>, Vec<EntryId>) {
-        let Some(job) = self.jobs.get_mut(target) else { return (Vec::new(), Vec::new()) };
-        job.stale.extend(candidates);
-        if merge_next(job) {
-            job.state = State::Queued;
-            let priority = job.priority;
-            self.push(target.clone(), priority);
-            return (Vec::new(), Vec::new());
-        }
-        job.attempts += 1;
-        let mut callers = Vec::new();
-        for waiter in std::mem::take(&mut job.waiters) {
-            match waiter {
-                Waiter::Caller(caller) => callers.push(caller),
-                entry => job.waiters.push(entry),
+        let Some(slot) = self.jobs.get_mut(target) else { return (Vec::new(), Vec::new()) };
+        let stays = |waiter: &Waiter| matches!(waiter, Waiter::Entry(_));
+        let leaving = match slot.job.park(candidates, stays) {
+            Parking::Again => {
+                let priority = slot.job.priority();
+                self.push(target.clone(), priority);
+                return (Vec::new(), Vec::new());
             }
-        }
-        let parked = entries(&job.waiters);
-        if parked.is_empty() {
             // Only a sweep wanted it, and the sweep now knows.
-            self.jobs.remove(target);
-            return (callers, parked);
-        }
-        job.state = State::Parked { reason, since: now };
+            Parking::Dropped { leaving } => {
+                self.jobs.remove(target);
+                return (callers(leaving), Vec::new());
+            }
+            Parking::Parked { leaving } => leaving,
+        };
+        slot.attempts += 1;
+        slot.parked = Some((reason, now));
+        let parked = entries(slot.job.waiters());
         self.parked += 1;
         if let Some(due) = due {
             self.sequence += 1;
             self.due.insert((due, self.sequence), target.clone());
         }
-        (callers, parked)
+        (callers(leaving), parked)
     }
 
     /// Tries a parked key again. Returns the entries that waited for it.
     pub fn unpark(&mut self, target: &Target) -> Vec<EntryId> {
         match self.jobs.get(target) {
-            Some(Job { state: State::Parked { .. }, priority, .. }) => {
-                let priority = *priority;
+            Some(slot) if slot.job.state() == JobState::Parked => {
+                let priority = slot.job.priority();
                 self.request(target.clone(), [], None, priority)
             }
             _ => Vec::new(),
@@ -312,14 +264,14 @@ impl Queue {
     }
 
     pub fn parked(&self) -> impl Iterator<Item = Parked> + '_ {
-        self.jobs.iter().filter_map(|(target, job)| match &job.state {
-            State::Parked { reason, since } => Some(Parked {
+        self.jobs.iter().filter_map(|(target, slot)| {
+            let (reason, since) = slot.parked.as_ref()?;
+            Some(Parked {
                 target: target.clone(),
                 reason: reason.clone(),
                 since: *since,
-                attempts: job.attempts,
-            }),
-            _ => None,
+                attempts: slot.attempts,
+            })
         })
     }
 
@@ -342,13 +294,14 @@ fn entries(waiters: &[Waiter]) -> Vec<EntryId> {
         .collect()
 }
 
-/// Joins what came during the run with what the run did not settle. `true`: something came.
-fn merge_next(job: &mut Job) -> bool {
-    let Some((stale, waiters, priority)) = job.next.take() else { return false };
-    job.stale.extend(stale);
-    job.waiters.extend(waiters);
-    job.priority = job.priority.min(priority);
-    true
+fn callers(waiters: Vec<Waiter>) -> Vec<oneshot::Sender<RefreshEnd>> {
+    waiters
+        .into_iter()
+        .filter_map(|waiter| match waiter {
+            Waiter::Caller(caller) => Some(caller),
+            Waiter::Entry(_) => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Existing, Owner, ParkReason, Refresh, RowImage, Step,
+    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, must_come_to_rest,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
+use super::expand;
 use super::parts::{Shared, entity_named};
 use super::queue::Target;
-use super::tags::Moment;
-use crate::dynamo::{Expect, StoreError, WriteOutcome};
+use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
 /// A run's end, with the item keys under which items of the row may stand.
@@ -89,6 +89,8 @@ struct Run<'a> {
     table: &'a DynamoTable,
     target: &'a Target,
     me: Owner,
+    /// The item key hangs on rows of other tables.
+    joins_decide: bool,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
@@ -134,6 +136,7 @@ pub(crate) async fn run_batch(
             return;
         }
     };
+    let joins_decide = expand::joins_decide_key(&ruleset, entity);
     let width = entity.view.key_width;
     let mut rows: BTreeMap<Vec<Cell>, ViewRow> =
         rows.into_iter().map(|row| (row.main[..width.min(row.main.len())].to_vec(), row)).collect();
@@ -145,7 +148,8 @@ pub(crate) async fn run_batch(
         let (ruleset, settle) = (&ruleset, &settle);
         async move {
             let me = machine.me().clone();
-            let run = Run { shared, ruleset, entity, table, target: &target, me };
+            let target = &target;
+            let run = Run { shared, ruleset, entity, table, target, me, joins_decide };
             let first = match found {
                 None if respelled => None,
                 found => Some(run.image(found, moment)),
@@ -153,7 +157,7 @@ pub(crate) async fn run_batch(
             let outcome = match run.go(&mut machine, first).await {
                 Ok(outcome) | Err(outcome) => outcome,
             };
-            settle(&target, (outcome, machine.candidates().clone()));
+            settle(target, (outcome, machine.candidates().clone()));
         }
     });
     futures_util::stream::iter(runs)
@@ -209,7 +213,12 @@ impl Run<'_> {
                 }
                 Step::Put { key, expect } => {
                     let item = read.item.clone().unwrap_or_default();
-                    self.put(&key, item, expect).await?
+                    let late = machine.put_may_come_late();
+                    if late {
+                        // Since it was settled, the row may have lived elsewhere.
+                        self.shared.homes.unsettle(&self.me);
+                    }
+                    self.put(&key, item, expect, late).await?
                 }
                 Step::Delete { key, expect } => self.delete(&key, expect).await?,
                 Step::CheckOwner { owner, key } => {
@@ -217,9 +226,34 @@ impl Run<'_> {
                 }
                 Step::Park { reason } => return Ok(self.park(reason)),
                 Step::Done => {
+                    self.settle_home(&read).await?;
                     return Ok(read.respelled.map_or(Outcome::Done, Outcome::Respelled));
                 }
             };
+        }
+    }
+
+    /// A transaction that is still open may have read the row's old item key before this one came up, and
+    /// whoever refreshes after its commit would not know of it. So the refresh is not done before no such
+    /// transaction is left.
+    async fn settle_home(&self, read: &Read) -> Result<(), Outcome> {
+        let RowImage::Present { key, .. } = &read.image else { return Ok(()) };
+        let settled = self.shared.homes.settled(&self.me);
+        if !must_come_to_rest(self.joins_decide, settled.as_ref(), Some(key)) {
+            return Ok(());
+        }
+        match self.shared.control.is_at_rest(self.entity, &self.target.key).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Outcome::Retry("a transaction may move the row".to_owned())),
+            // Not every server and engine locks like this; then it is as it is.
+            Err(error) => tracing::debug!(%error, "rows behind an item key cannot be locked"),
+        }
+        match self.read().await?.image {
+            RowImage::Present { key: now, .. } if now == *key => {
+                self.shared.homes.settle(&self.me, key);
+                Ok(())
+            }
+            _ => Err(Outcome::Retry("the row has moved meanwhile".to_owned())),
         }
     }
 
@@ -256,6 +290,7 @@ impl Run<'_> {
         key: &ItemKey,
         mut item: Item,
         expect: Condition,
+        may_come_late: bool,
     ) -> Result<Event, Outcome> {
         let tag = uuid::Uuid::new_v4().to_string();
         let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
@@ -263,18 +298,19 @@ impl Run<'_> {
         let mut expect = expected(expect);
         self.pause().await;
         loop {
-            match self.shared.store.put(self.table, &item, &expect).await? {
+            let answer = self.shared.store.put(self.table, &item, &expect).await;
+            if let Err(StoreError::Transient { arrival: Arrival::MayBeLate, .. }) = &answer
+                && may_come_late
+            {
+                self.shared.owe_late(self.target, key).await;
+            }
+            match answer? {
                 WriteOutcome::Done => {
-                    self.shared.tags.learn(key, &self.me, &tag);
-                    if !self.entity.key_from_row_key {
-                        self.shared.homes.moved(&self.me, key);
-                    }
                     self.count("written");
-                    return Ok(Event::PutDone { tag });
+                    return Ok(self.learnt(key, Event::PutDone { tag }));
                 }
                 WriteOutcome::Conflict { existing } => {
                     let existing = existing.as_ref().map(bookkeeping::read);
-                    self.learn(key, existing.as_ref());
                     if self.shared.faults.ignore_conditions {
                         expect = match existing {
                             None => Expect::Absent,
@@ -282,7 +318,7 @@ impl Run<'_> {
                         };
                         continue;
                     }
-                    return Ok(Event::PutConflict { tag, existing });
+                    return Ok(self.learnt(key, Event::PutConflict { tag, existing }));
                 }
             }
         }
@@ -300,26 +336,37 @@ impl Run<'_> {
         let removes = expect != Condition::Absent;
         match self.shared.store.delete(self.table, key, &expected(expect)).await? {
             WriteOutcome::Done => {
-                self.shared.tags.forget(key);
-                self.shared.homes.gone(&self.me, key);
                 if removes {
                     self.count("deleted");
                 }
-                Ok(Event::DeleteDone)
+                Ok(self.learnt(key, Event::DeleteDone))
             }
             WriteOutcome::Conflict { existing } => {
                 let existing = existing.as_ref().map(bookkeeping::read);
-                self.learn(key, existing.as_ref());
-                Ok(Event::DeleteConflict { existing })
+                Ok(self.learnt(key, Event::DeleteConflict { existing }))
             }
         }
     }
 
-    fn learn(&self, key: &ItemKey, existing: Option<&Existing>) {
-        match existing.and_then(|item| item.tag.as_ref().zip(item.owner.as_ref())) {
-            Some((tag, owner)) => self.shared.tags.learn(key, owner, tag),
-            None => self.shared.tags.forget(key),
+    /// Remembers what a write's answer taught about the item key.
+    fn learnt(&self, key: &ItemKey, event: Event) -> Event {
+        let (tags, homes) = (&self.shared.tags, &self.shared.homes);
+        match Lesson::of(&event) {
+            Some(Lesson::Written { tag }) => {
+                tags.learn(key, &self.me, &tag);
+                if !self.entity.key_from_row_key {
+                    homes.moved(&self.me, key);
+                }
+            }
+            Some(Lesson::Deleted) => {
+                tags.forget(key);
+                homes.gone(&self.me, key);
+            }
+            Some(Lesson::Found { tag, owner }) => tags.learn(key, &owner, &tag),
+            Some(Lesson::Unknown) => tags.forget(key),
+            None => {}
         }
+        event
     }
 
     /// Whether the other row exists and its item key is this one.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use segue_config::limits;
 use segue_rules::entity::{DynamoTable, Entity, Ruleset};
+use segue_rules::refresh::is_stray;
 use segue_rules::txn::{Dirty, DirtyEntry, OldImage};
 use segue_rules::value::{Cell, Item, ItemKey, SourceKey, TableName};
 use tokio::sync::oneshot;
@@ -238,7 +239,8 @@ impl Mirror {
                 .map(|row| (&row.main[..width.min(row.main.len())], entity.item_key(&row.main)))
                 .collect();
             strays.extend(items.into_iter().filter(|item| {
-                homes.get(item.row_key.as_slice()).and_then(Option::as_ref) != Some(&item.key)
+                let home = homes.get(item.row_key.as_slice()).and_then(Option::as_ref);
+                is_stray(&item.key, home)
             }));
         }
         Ok(strays)

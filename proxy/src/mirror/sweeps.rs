@@ -1,11 +1,12 @@
 //! Owed sweeps: which tables must be gone through as a whole, and how far that is.
-//! Never here: going through them (see `movement`).
+//! Never here: going through them (see `movement`), or who waits for which run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use segue_rules::owed::{Turn, TurnState};
 use segue_rules::value::TableName;
 use serde::Serialize;
 
@@ -33,11 +34,7 @@ pub struct SweepProgress {
     pub parked: u64,
 }
 
-/// ```text
-/// (none) --owe--> Waiting (barrier) --> Ready --start--> Running --done--> (none) or Ready
-///                                         ^                 | failed
-///                                         +----- due ---- Failed
-/// ```
+/// What a report says of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum SweepState {
@@ -53,16 +50,12 @@ pub enum SweepState {
 
 #[derive(Debug)]
 struct Sweep {
-    state: SweepState,
+    turn: Turn<EntryId>,
     reason: String,
     since: Instant,
-    /// Barriers not yet passed.
-    barriers: usize,
-    waiters: Vec<EntryId>,
-    /// Requests that came while it ran: it runs again for them.
-    next: Vec<EntryId>,
     next_reason: Option<String>,
-    retry_at: Option<Instant>,
+    /// Why the last run failed, and when it starts anew.
+    failure: Option<(String, Instant)>,
     progress: Arc<Mutex<SweepProgress>>,
 }
 
@@ -79,6 +72,20 @@ pub struct SweepReport {
     pub progress: SweepProgress,
 }
 
+impl Sweep {
+    fn shown(&self) -> SweepState {
+        match self.turn.state() {
+            TurnState::Waiting => SweepState::Waiting,
+            TurnState::Ready => SweepState::Ready,
+            TurnState::Running => SweepState::Running,
+            TurnState::Failed => {
+                let reason = self.failure.as_ref().map(|(reason, _)| reason.clone());
+                SweepState::Failed { reason: reason.unwrap_or_default() }
+            }
+        }
+    }
+}
+
 /// At most one owed sweep per table.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeps(BTreeMap<TableName, Sweep>);
@@ -87,21 +94,18 @@ impl Sweeps {
     /// Owes a sweep of the table to an entry. A running one will run again.
     pub fn owe(&mut self, table: &TableName, reason: &str, entry: EntryId, now: Instant) {
         match self.0.get_mut(table) {
-            Some(sweep) if sweep.state == SweepState::Running => {
-                sweep.next.push(entry);
-                sweep.next_reason.get_or_insert_with(|| reason.to_owned());
+            Some(sweep) => {
+                if sweep.turn.owe(entry) {
+                    sweep.next_reason.get_or_insert_with(|| reason.to_owned());
+                }
             }
-            Some(sweep) => sweep.waiters.push(entry),
             None => {
                 let sweep = Sweep {
-                    state: SweepState::Ready,
+                    turn: Turn::new(entry),
                     reason: reason.to_owned(),
                     since: now,
-                    barriers: 0,
-                    waiters: vec![entry],
-                    next: Vec::new(),
                     next_reason: None,
-                    retry_at: None,
+                    failure: None,
                     progress: Arc::default(),
                 };
                 self.0.insert(table.clone(), sweep);
@@ -111,19 +115,15 @@ impl Sweeps {
 
     /// The next start of this table's sweep waits for one more barrier.
     pub fn hold(&mut self, table: &str) {
-        let Some(sweep) = self.0.get_mut(table) else { return };
-        sweep.barriers += 1;
-        if sweep.state != SweepState::Running {
-            sweep.state = SweepState::Waiting;
+        if let Some(sweep) = self.0.get_mut(table) {
+            sweep.turn.hold();
         }
     }
 
     /// A barrier was passed.
     pub fn release(&mut self, table: &str) {
-        let Some(sweep) = self.0.get_mut(table) else { return };
-        sweep.barriers = sweep.barriers.saturating_sub(1);
-        if sweep.barriers == 0 && sweep.state == SweepState::Waiting {
-            sweep.state = SweepState::Ready;
+        if let Some(sweep) = self.0.get_mut(table) {
+            sweep.turn.release();
         }
     }
 
@@ -132,63 +132,59 @@ impl Sweeps {
         &mut self,
         now: Instant,
     ) -> Option<(TableName, String, Arc<Mutex<SweepProgress>>)> {
-        let ready = |sweep: &Sweep| match sweep.state {
-            SweepState::Ready => true,
-            SweepState::Failed { .. } => sweep.retry_at.is_none_or(|at| at <= now),
-            SweepState::Waiting | SweepState::Running => false,
+        let ready = |sweep: &Sweep| match sweep.turn.state() {
+            TurnState::Ready => true,
+            TurnState::Failed => sweep.failure.as_ref().is_none_or(|(_, at)| *at <= now),
+            TurnState::Waiting | TurnState::Running => false,
         };
         let (table, sweep) =
             self.0.iter_mut().filter(|(_, sweep)| ready(sweep)).min_by_key(|(_, s)| s.since)?;
-        sweep.state = SweepState::Running;
+        sweep.turn.start();
         *sweep.progress.lock() = SweepProgress::default();
         Some((table.clone(), sweep.reason.clone(), sweep.progress.clone()))
     }
 
     /// When a failed sweep may start anew.
     pub fn next_due(&self) -> Option<Instant> {
-        let failed = |sweep: &&Sweep| matches!(sweep.state, SweepState::Failed { .. });
-        self.0.values().filter(failed).filter_map(|sweep| sweep.retry_at).min()
+        let failed = |sweep: &&Sweep| sweep.turn.state() == TurnState::Failed;
+        let at = |sweep: &Sweep| sweep.failure.as_ref().map(|(_, at)| *at);
+        self.0.values().filter(failed).filter_map(at).min()
     }
 
     /// The running sweep is done. Returns the entries that waited for it.
     pub fn done(&mut self, table: &TableName, now: Instant) -> Vec<EntryId> {
         let Some(sweep) = self.0.get_mut(table) else { return Vec::new() };
-        let waiters = std::mem::take(&mut sweep.waiters);
-        if sweep.next.is_empty() {
+        let (waiters, again) = sweep.turn.done();
+        if again {
+            sweep.reason = sweep.next_reason.take().unwrap_or_default();
+            sweep.since = now;
+        } else {
             self.0.remove(table);
-            return waiters;
         }
-        sweep.waiters = std::mem::take(&mut sweep.next);
-        sweep.reason = sweep.next_reason.take().unwrap_or_default();
-        sweep.since = now;
-        sweep.state = if sweep.barriers > 0 { SweepState::Waiting } else { SweepState::Ready };
         waiters
     }
 
     /// The running sweep could not be finished and starts anew at `retry_at`.
     pub fn failed(&mut self, table: &str, reason: String, retry_at: Instant) {
         let Some(sweep) = self.0.get_mut(table) else { return };
-        let next = std::mem::take(&mut sweep.next);
-        sweep.waiters.extend(next);
-        sweep.retry_at = Some(retry_at);
-        sweep.state = match sweep.barriers {
-            0 => SweepState::Failed { reason },
-            _ => SweepState::Waiting,
-        };
+        sweep.turn.failed();
+        sweep.failure = Some((reason, retry_at));
     }
 
     /// Failed sweeps may start anew at once.
-    pub fn retry_now(&mut self) {
-        self.0.values_mut().for_each(|sweep| sweep.retry_at = None);
+    pub fn retry_now(&mut self, now: Instant) {
+        for (_, retry_at) in self.0.values_mut().filter_map(|sweep| sweep.failure.as_mut()) {
+            *retry_at = now;
+        }
     }
 
     pub fn report(&self, now: Instant) -> Vec<SweepReport> {
         let report = |(table, sweep): (&TableName, &Sweep)| SweepReport {
             table: table.to_string(),
             reason: sweep.reason.clone(),
-            state: sweep.state.clone(),
+            state: sweep.shown(),
             age_seconds: now.saturating_duration_since(sweep.since).as_secs(),
-            entries: sweep.waiters.len() + sweep.next.len(),
+            entries: sweep.turn.waiting(),
             progress: sweep.progress.lock().clone(),
         };
         self.0.iter().map(report).collect()
@@ -258,7 +254,7 @@ mod tests {
         sweeps.failed("t", "down".into(), later);
         assert!(sweeps.start(now).is_none());
         assert_eq!(sweeps.next_due(), Some(later));
-        sweeps.retry_now();
+        sweeps.retry_now(now);
         assert!(sweeps.start(now).is_some());
         assert_eq!(sweeps.done(&table, now), vec![EntryId(1), EntryId(2)]);
     }

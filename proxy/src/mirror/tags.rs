@@ -1,25 +1,15 @@
 //! The tags of items as last seen, with the moment each was learnt.
-//! Never here: deciding which condition a write carries.
+//! Never here: deciding which condition a write carries, or whether a tag may serve one.
 
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use segue_rules::refresh::Owner;
+use segue_rules::refresh::{Moment, Owner, Seen};
 use segue_rules::value::ItemKey;
 
-/// A moment in the order of learning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(u64);
-
-struct Seen {
-    tag: String,
-    owner: Owner,
-    learnt: Moment,
-}
-
 struct Inner {
-    clock: u64,
+    now: Moment,
     tags: LruCache<ItemKey, Seen>,
 }
 
@@ -30,30 +20,26 @@ pub(crate) struct Tags(Mutex<Inner>);
 impl Tags {
     pub fn new(most: usize) -> Tags {
         let most = NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
-        Tags(Mutex::new(Inner { clock: 0, tags: LruCache::new(most) }))
+        Tags(Mutex::new(Inner { now: Moment::default(), tags: LruCache::new(most) }))
     }
 
     /// Now; a tag learnt later must not be used for what is read from here on.
     pub fn now(&self) -> Moment {
-        Moment(self.0.lock().clock)
+        self.0.lock().now
     }
 
     /// The tag of this owner's item, if it was learnt no later than `moment`.
-    ///
-    /// Another owner's tag would let a refresh delete or replace an item that is not its own.
-    /// Without the limit another row's refresh could teach a tag between this row's read and its
-    /// write, and the write would replace a newer item.
     pub fn known_at(&self, key: &ItemKey, owner: &Owner, moment: Moment) -> Option<String> {
         let mut inner = self.0.lock();
         let seen = inner.tags.get(key)?;
-        (seen.learnt <= moment && seen.owner == *owner).then(|| seen.tag.clone())
+        seen.serves(owner, moment).then(|| seen.tag.clone())
     }
 
     pub fn learn(&self, key: &ItemKey, owner: &Owner, tag: &str) {
         let mut inner = self.0.lock();
-        inner.clock += 1;
-        let learnt = Moment(inner.clock);
-        inner.tags.put(key.clone(), Seen { tag: tag.to_owned(), owner: owner.clone(), learnt });
+        inner.now = inner.now.next();
+        let (tag, owner, learnt) = (tag.to_owned(), owner.clone(), inner.now);
+        inner.tags.put(key.clone(), Seen { tag, owner, learnt });
     }
 
     pub fn forget(&self, key: &ItemKey) {

@@ -1,22 +1,24 @@
 //! Commits whose end MySQL did not tell: Segue was killed, or a connection broke in the middle. MySQL
 //! may still work on the statement and commit it later, so such debts stay owed until a refresh
 //! that begins after the statement's connection has left the server.
-//! Never here: reading MySQL's list of connections, or looking up keys.
-//!
-//! ```text
-//! uncertain --connection gone----------------------------------> expanded, done as any other
-//!           --still there--> expanded early --...--gone or late--> expanded again, done
-//! ```
+//! The same holds for writes that DynamoDB did not answer: they may be carried out later.
+//! Never here: how long a debt waits (see `segue_rules::owed`), reading MySQL's list of connections, or
+//! looking up keys.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use segue_config::limits;
+use segue_rules::owed::{Answer, Fate, Patience, Sight, Verdict, fate};
+use segue_rules::txn::Dirty;
+use segue_rules::value::{ItemKey, SourceKey};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::DebtId;
-use super::parts::Shared;
-use super::record::Debt;
+use super::owed;
+use super::parts::{Shared, State};
+use super::queue::Target;
+use super::record::{Debt, OldDriving, OldImage};
 use crate::journal::RecordId;
 use crate::mysql::control::{Connections, ControlError};
 
@@ -59,10 +61,14 @@ const UPTIME_SLACK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Waiting {
     debt: DebtId,
-    session: Session,
+    /// `None`: no commit is waited for.
+    session: Option<Session>,
     since: Instant,
-    /// It has been expanded once, so that what is committed already need not wait.
-    early: bool,
+    /// Writes that nobody answered may arrive until then.
+    until: Instant,
+    /// Of which item, if it is one that was not answered; its time can grow.
+    late: Option<(Target, ItemKey)>,
+    patience: Patience,
 }
 
 /// What a look at the server says about the waiting debts.
@@ -74,18 +80,82 @@ enum Look {
     Nothing,
 }
 
+impl Look {
+    fn at(&self, session: Option<&Session>, waited: Duration) -> Sight {
+        match (session, self) {
+            (None, _) => Sight::Gone,
+            (Some(_), Look::Nothing) => Sight::Nothing,
+            (Some(_), Look::Hidden) => Sight::Hidden,
+            (Some(session), Look::Seen(seen)) => {
+                match session.has_ended(waited.max(session.age()), seen) {
+                    true => Sight::Gone,
+                    false => Sight::There,
+                }
+            }
+        }
+    }
+}
+
 impl Shared {
     /// Takes up a debt whose commit may still be to come.
     pub(crate) fn take_up_uncertain(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
-        let Some(session) = debt.session.filter(|_| !debt.entries.is_empty()) else {
+        self.hold(debt, record, self.now());
+    }
+
+    /// Takes up a debt of an earlier process, whose last writes may still be on their way.
+    pub(crate) fn take_up_recovered(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
+        self.hold(debt, record, self.now() + self.settings.late_write);
+    }
+
+    fn hold(self: &Arc<Self>, debt: Debt, record: Option<RecordId>, until: Instant) {
+        let (since, session) = (self.now(), debt.session);
+        let waits = fate(Answer::None, session.is_some(), until > since) == Fate::Wait;
+        if debt.entries.is_empty() || !waits {
             // Nobody's statement: a sweep of Segue's own.
             self.take_up(debt, record);
             return;
+        }
+        // Whole tables are gone through once, when everything has arrived.
+        let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
+        let patience = match session {
+            None if sweeps => Patience::to_the_end(),
+            _ => Patience::default(),
         };
-        let since = self.now();
         self.open(debt, record, |state, debt| {
-            state.uncertain.push(Waiting { debt, session, since, early: false });
+            state.uncertain.push(Waiting { debt, session, since, until, late: None, patience });
         });
+        self.uncertain_added.notify_one();
+    }
+
+    /// A put that found no item of the row (or another row's) was not answered. It may arrive after a delete
+    /// that found nothing to delete, so the row is refreshed once more when it cannot arrive any longer.
+    pub(crate) async fn owe_late(&self, target: &Target, item: &ItemKey) {
+        let now = self.now();
+        let until = now + self.settings.late_write;
+        if until <= now {
+            return;
+        }
+        let late = (target.clone(), item.clone());
+        if let Some(known) = self.state.lock().late.get_mut(&late) {
+            *known = until;
+            return;
+        }
+        let key = SourceKey { table: target.table.clone(), key: target.key.clone() };
+        let driving = OldDriving {
+            entity: target.entity.to_string(),
+            table: target.table.clone(),
+            key: target.key.clone(),
+            item: Some(item.clone()),
+        };
+        let old = OldImage { driving: vec![driving], ..OldImage::default() };
+        let debt = Debt { entries: vec![Dirty::Key(key)], old, session: None };
+        let (record, unwritten) = owed::record(self, &self.ruleset(), &debt).await;
+        self.open(debt, record, |state, debt| {
+            state.late.insert(late.clone(), until);
+            let (session, since, late, patience) = (None, now, Some(late), Patience::to_the_end());
+            state.uncertain.push(Waiting { debt, session, since, until, late, patience });
+        });
+        drop(unwritten);
         self.uncertain_added.notify_one();
     }
 
@@ -95,24 +165,29 @@ impl Shared {
         let (mut ended, mut early) = (Vec::new(), Vec::new());
         let left = {
             let mut state = self.state.lock();
-            state.uncertain.retain_mut(|waiting| {
+            let State { uncertain, late: items, .. } = &mut *state;
+            uncertain.retain_mut(|waiting| {
                 let waited = now.saturating_duration_since(waiting.since);
-                let end = match look {
-                    Look::Nothing => return true,
-                    Look::Seen(seen) => {
-                        let age = waited.max(waiting.session.age());
-                        waiting.session.has_ended(age, seen)
+                let until = waiting.late.as_ref().and_then(|late| items.get(late)).copied();
+                let verdict = waiting.patience.judge(
+                    look.at(waiting.session.as_ref(), waited),
+                    now < until.unwrap_or(waiting.until),
+                    waited,
+                    limits::UNCERTAIN_GRACE,
+                    limits::UNCERTAIN_WAIT_MAX,
+                );
+                late += usize::from(verdict == Verdict::TooLate);
+                match verdict {
+                    Verdict::Wait => return true,
+                    Verdict::Early => early.push(waiting.debt),
+                    Verdict::Settle | Verdict::TooLate => {
+                        if let Some(item) = &waiting.late {
+                            items.remove(item);
+                        }
+                        ended.push(waiting.debt);
                     }
-                    Look::Hidden => waited >= limits::UNCERTAIN_GRACE,
-                };
-                let too_late = waited >= limits::UNCERTAIN_WAIT_MAX;
-                late += usize::from(too_late && !end);
-                if end || too_late {
-                    ended.push(waiting.debt);
-                } else if !std::mem::replace(&mut waiting.early, true) {
-                    early.push(waiting.debt);
                 }
-                !(end || too_late)
+                verdict == Verdict::Early
             });
             state.expanding += ended.len();
             state.uncertain.len()
@@ -134,6 +209,10 @@ impl Shared {
     }
 
     async fn look(&self, visible_at_start: bool) -> Look {
+        let commits = self.state.lock().uncertain.iter().any(|waiting| waiting.session.is_some());
+        if !commits {
+            return Look::Nothing;
+        }
         if !visible_at_start {
             return Look::Hidden;
         }

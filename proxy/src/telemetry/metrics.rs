@@ -5,6 +5,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use segue_config::faults::FaultKind;
 
 /// Handles to all metrics. Cheap to share behind an `Arc`.
 ///
@@ -47,6 +48,10 @@ pub struct Metrics {
     pub journal_syncs: IntCounter,
     /// Journal write failures.
     pub journal_errors: IntCounter,
+    /// Requests to DynamoDB that were made to fail, by kind.
+    faults: IntCounterVec,
+    /// Rules of the fault script that may still meet requests.
+    pub fault_rules: IntGauge,
     /// Phase by table (1..5).
     pub phase: IntGaugeVec,
     /// Whether each mapped table is frozen (0 or 1).
@@ -145,11 +150,27 @@ fn clients_cut(registry: &Registry) -> IntCounterVec {
     cut
 }
 
+/// Shown for every kind from the first moment.
+fn faults(registry: &Registry) -> (IntCounterVec, IntGauge) {
+    let injected = counters(
+        registry,
+        "segue_faults_injected_total",
+        "Requests to DynamoDB that were made to fail on purpose.",
+        &["kind"],
+    );
+    for kind in FaultKind::ALL {
+        injected.with_label_values(&[kind.name()]);
+    }
+    let rules = gauge(registry, "segue_fault_rules", "Rules of the fault script in force.");
+    (injected, rules)
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
         let (dynamodb_calls, dynamodb_seconds) = dynamodb(&r);
         let cut = clients_cut(&r);
+        let (faults, fault_rules) = faults(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -199,6 +220,8 @@ impl Metrics {
             journal_bytes: gauge(&r, "segue_journal_bytes", "Bytes of the journal on disk."),
             journal_syncs: counter(&r, "segue_journal_syncs_total", "Journal syncs."),
             journal_errors: counter(&r, "segue_journal_errors_total", "Journal write failures."),
+            faults,
+            fault_rules,
             phase: gauges(&r, "segue_phase", "Phase of each mapped table, 1 to 5.", &["table"]),
             frozen: gauges(
                 &r,
@@ -219,6 +242,11 @@ impl Metrics {
     /// Counts a client that Segue itself refused or let go.
     pub fn cut(&self, cut: Cut) {
         self.cut.with_label_values(&[cut.reason()]).inc();
+    }
+
+    /// Counts a request that was made to fail on purpose.
+    pub fn fault(&self, kind: FaultKind) {
+        self.faults.with_label_values(&[kind.name()]).inc();
     }
 
     /// Shows the books of a mapped table from its first moment, so that a rate over its first entry is

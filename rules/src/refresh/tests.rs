@@ -240,3 +240,18 @@ fn an_event_out_of_turn_leads_to_a_read() {
         vec![(Event::DeleteDone, Step::ReadRow), (done("t"), Step::ReadRow)],
     );
 }
+
+#[test]
+fn only_a_put_over_the_rows_own_tag_cannot_come_late() {
+    let mut machine = machine(None, &[], &[("b", "t0")]);
+    assert!(!machine.put_may_come_late());
+    machine.next(present("a"));
+    assert!(machine.put_may_come_late());
+    machine.next(lost("t1", existing("t9", "other")));
+    machine.next(Event::OwnerHolds(false));
+    assert_eq!(machine.next(present("a")), put("a", tag("t9")));
+    assert!(machine.put_may_come_late());
+    machine.next(lost("t2", existing("t3", "me")));
+    assert_eq!(machine.next(present("b")), put("b", tag("t0")));
+    assert!(!machine.put_may_come_late());
+}

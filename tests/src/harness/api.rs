@@ -46,6 +46,12 @@ impl Api {
         self.ask(self.http.post(self.admin_url(path)).json(body)).await
     }
 
+    /// Puts a fault script in force, for a Segue that allows faults.
+    pub async fn set_faults(&self, script: &str) -> Result<Value> {
+        let request = self.http.put(self.admin_url("/api/faults")).body(script.to_owned());
+        self.ask(request).await
+    }
+
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value> {
         let answer = request.bearer_auth(ADMIN_TOKEN).timeout(Duration::from_secs(60)).send();
         let answer = answer.await.context("ask segue's API")?;

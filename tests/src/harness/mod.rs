@@ -10,6 +10,7 @@ mod process;
 mod segue;
 mod server;
 mod skip;
+mod wire;
 
 pub use api::Api;
 pub use engine::Engine;
@@ -19,6 +20,7 @@ pub use process::{program, scratch};
 pub use segue::{ADMIN_TOKEN, SegueConfig, SegueProcess, Store};
 pub use server::{Database, Server};
 pub use skip::skip;
+pub use wire::{Break, Wire};
 pub use xtask::servers::{Kind, free_port};
 
 /// Makes one test per server of an `async fn(server: &Server)`: `name::mysql97` and `name::mariadb`.

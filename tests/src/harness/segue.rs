@@ -1,6 +1,7 @@
 //! Segue as a child process: settings written, started, killed, started again with the same ports.
 //! Never here: what Segue should do.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,10 @@ pub struct SegueConfig {
     /// Further lines of `segue.toml`, whole sections.
     pub more: String,
     pub environment: Vec<(String, String)>,
+    /// `dynamodb.late_write_seconds`.
+    pub late_write_seconds: u64,
+    /// Writes beyond [`SegueProcess::limit_files`] are errors for it, as on a full disk, and not its end.
+    pub full_disks: bool,
 }
 
 impl SegueConfig {
@@ -67,6 +72,8 @@ impl SegueConfig {
             upstream_tls: "as-client",
             more: String::new(),
             environment: vec![],
+            late_write_seconds: 1,
+            full_disks: false,
         }
     }
 
@@ -108,6 +115,7 @@ impl SegueConfig {
         line("contract.path", "migrationContract.json");
         line("contract.database", &self.database);
         line("dynamodb.region", "us-east-1");
+        line("dynamodb.late_write_seconds", &self.late_write_seconds.to_string());
         match &self.store {
             Store::EmbeddedMemory => line("dynamodb.endpoint", "embedded"),
             Store::EmbeddedFile => {
@@ -168,8 +176,11 @@ impl SegueProcess {
         let mysql_port = free_port().context("find a free port")?;
         let admin_port = free_port().context("find a free port")?;
         let settings = config.write(&folder, mysql_port, admin_port)?.into_os_string();
+        // An ignored signal stays ignored in the program that the shell becomes.
+        let shell = ["/bin/sh", "-c", "trap '' XFSZ; exec \"$@\"", "segue"].map(OsString::from);
         let words = [program("segue")?.into(), "serve".into(), "--config".into(), settings];
-        let mut command = ChildCommand::new(words);
+        let shell = shell.into_iter().filter(|_| config.full_disks);
+        let mut command = ChildCommand::new(shell.chain(words));
         command.environment = vec![
             ("AWS_ACCESS_KEY_ID".into(), "tests".into()),
             ("AWS_SECRET_ACCESS_KEY".into(), "tests".into()),
@@ -264,6 +275,28 @@ impl SegueProcess {
     /// SIGHUP: files are read again.
     pub async fn hang_up(&self) -> Result<()> {
         self.signal("HUP").await
+    }
+
+    /// Freezes it: it holds its connections and answers nothing.
+    pub async fn pause(&self) -> Result<()> {
+        self.kept.with(Keeper::pause).await
+    }
+
+    /// Thaws it.
+    pub async fn resume(&self) -> Result<()> {
+        self.kept.with(Keeper::resume).await
+    }
+
+    /// From now on no file of it can grow beyond so many bytes; `None`: all can again. A new process has
+    /// no limit. See [`SegueConfig::full_disks`].
+    pub async fn limit_files(&self, bytes: Option<u64>) -> Result<()> {
+        let pid = self.kept.pid().context("segue does not run")?.to_string();
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let mut command = tokio::process::Command::new("prlimit");
+        command.args(["--pid", &pid, &format!("--fsize={limit}:")]);
+        let set = command.status().await.context("run prlimit")?;
+        anyhow::ensure!(set.success(), "prlimit failed");
+        Ok(())
     }
 
     /// Process id while it runs.

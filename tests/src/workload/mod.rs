@@ -14,6 +14,7 @@ mod client;
 mod inserts;
 pub mod oracle;
 mod predicates;
+mod record;
 mod report;
 mod run;
 mod statement;
@@ -21,8 +22,9 @@ mod tables;
 mod transaction;
 mod values;
 
+pub use record::Record;
 pub use report::{EXPECTED_ERRORS, Report};
-pub use run::{LostConnection, Plan, prepare, run};
+pub use run::{Forms, LostConnection, Plan, prepare, run};
 pub use statement::{Protocol, Statement};
 pub use transaction::{Transaction, transaction};
 

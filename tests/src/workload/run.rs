@@ -10,6 +10,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::client::Client;
+use super::record::Record;
 use super::tables::TABLES;
 use super::{Report, SCHEMA, inserts};
 
@@ -36,6 +37,22 @@ pub struct Plan {
     pub lost_connection: LostConnection,
     /// Clients stop beginning transactions after this time.
     pub time_max: Option<Duration>,
+    /// Error codes that are no failure, besides the usual ones.
+    pub more_errors: &'static [u16],
+    /// Notes every statement with its answer.
+    pub record: Option<Record>,
+    /// The seed is printed by somebody else.
+    pub quiet: bool,
+    pub forms: Forms,
+}
+
+/// Which statements are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forms {
+    All,
+    /// Only such as Segue can follow row by row, but for a few: a sweep is slow, and mends what other
+    /// statements lost.
+    Followed,
 }
 
 impl Plan {
@@ -49,6 +66,10 @@ impl Plan {
             pause: Duration::ZERO,
             lost_connection: LostConnection::Fail,
             time_max: None,
+            more_errors: &[],
+            record: None,
+            quiet: false,
+            forms: Forms::All,
         }
     }
 }
@@ -93,10 +114,12 @@ pub async fn prepare(url: &str, seed: u64) -> anyhow::Result<u64> {
 
 /// Runs the plan's clients to their end and prints the seed first.
 pub async fn run(plan: Plan) -> anyhow::Result<Report> {
-    println!(
-        "workload: seed {}, {} clients, {} transactions each",
-        plan.seed, plan.clients, plan.transactions
-    );
+    if !plan.quiet {
+        println!(
+            "workload: seed {}, {} clients, {} transactions each",
+            plan.seed, plan.clients, plan.transactions
+        );
+    }
     let began = Instant::now();
     let mut tasks = Vec::new();
     for index in 0..plan.clients {

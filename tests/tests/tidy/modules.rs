@@ -7,12 +7,13 @@ use crate::assert_none;
 use crate::tree::{Source, read, sources};
 
 /// What each crate may depend on among our own.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("rules", &[]),
     ("config", &["segue-rules"]),
     ("proxy", &["segue-rules", "segue-config"]),
     ("tests", &["segue-rules", "segue-config", "segue", "xtask"]),
     ("fuzz", &["segue-rules", "segue-config", "segue"]),
+    ("model", &["segue-rules"]),
     ("xtask", &[]),
 ];
 

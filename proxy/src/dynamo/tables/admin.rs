@@ -15,7 +15,7 @@ use segue_rules::entity::{DynamoTable, KeyAttribute, Projection, SecondaryIndex}
 use segue_rules::value::AttributeType;
 
 use super::{Billing, CreateTable, ExistingIndex, ExistingTable, difference, key_attributes};
-use crate::dynamo::{Store, StoreError};
+use crate::dynamo::{Arrival, Store, StoreError};
 
 impl Store {
     /// The table as it exists (the contract's name is given; the prefix is added here).
@@ -72,6 +72,7 @@ impl Store {
                     operation: "CreateTable",
                     table: name.to_owned(),
                     reason: format!("not active after {} s: {state}", begun.elapsed().as_secs()),
+                    arrival: Arrival::Over,
                 });
             }
             tokio::time::sleep(DYNAMODB_TABLE_POLL_INTERVAL).await;

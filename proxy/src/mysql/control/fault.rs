@@ -34,6 +34,7 @@ const TRANSIENT_CODES: &[u16] = &[
     3024, // statement time limit (MySQL)
     3032, // offline mode
     3168, 3169, // server not available, session killed
+    3572, // a lock that was not to be waited for
     4031, // disconnected for inactivity
 ];
 

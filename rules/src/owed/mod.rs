@@ -1,0 +1,15 @@
+//! What is owed until DynamoDB has acknowledged it: when a debt is taken up, what its work is, when its
+//! journal record may go.
+//! Never here: clocks (times are handed in), queues over many keys, stores, the steps of a refresh.
+
+mod fate;
+mod job;
+mod ledger;
+mod sweep;
+mod uncertain;
+
+pub use fate::{Answer, Fate, fate};
+pub use job::{Asked, Job, JobState, Parking};
+pub use ledger::{Closed, Counts, DebtId, Ending, EntryId, Ledger};
+pub use sweep::{Turn, TurnState};
+pub use uncertain::{Patience, Sight, Verdict};
