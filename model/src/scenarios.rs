@@ -89,14 +89,11 @@ fn troubles(size: Size) -> Vec<Scenario> {
     vec![
         Scenario {
             rows: absent(),
-            given_up: bound(size, 1, 2),
+            given_up: 1,
             repeated: bound(size, 0, 1),
             ..plain("late writes", changes(), bound(size, 2, 3))
         },
-        Scenario {
-            given_up: bound(size, 1, 2),
-            ..plain("late writes over an item", changes(), bound(size, 2, 3))
-        },
+        Scenario { given_up: 1, ..plain("late writes over an item", changes(), bound(size, 2, 3)) },
         Scenario {
             rows: absent(),
             repeated: bound(size, 1, 2),
