@@ -32,10 +32,10 @@ fn main() -> ExitCode {
             failed += 1;
             println!("    DOES NOT HOLD: {property}");
         }
-        if !report.holds() {
-            if let Some(found) = counterexample(&scenario) {
-                println!("    {} ({} steps)\n{}", found.property, found.steps, found.trace);
-            }
+        if !report.holds()
+            && let Some(found) = counterexample(&scenario)
+        {
+            println!("    {} ({} steps)\n{}", found.property, found.steps, found.trace);
         }
     }
     println!("\nbroken on purpose:");
