@@ -77,7 +77,10 @@ impl Health {
     /// DynamoDB never stops the application.
     pub fn is_well(&self) -> bool {
         let undisturbed = self.faults.is_none_or(|faults| faults.rules == 0);
-        let fits = self.frozen.is_empty();
-        self.mysql.ok && self.dynamodb.ok && self.journal.ok && undisturbed && fits
+        self.mysql.ok
+            && self.dynamodb.ok
+            && self.journal.ok
+            && undisturbed
+            && self.frozen.is_empty()
     }
 }

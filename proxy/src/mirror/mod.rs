@@ -234,7 +234,7 @@ impl Mirror {
     pub fn ruleset_changed(&self) {
         self.shared.expand_all_again();
         self.retry_parked();
-        self.shared.state.lock().sweeps.retry_now();
+        self.shared.state.lock().sweeps.retry_now(self.shared.now());
         self.shared.sweep_ready.notify_one();
     }
 

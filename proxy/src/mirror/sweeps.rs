@@ -55,7 +55,7 @@ struct Sweep {
     since: Instant,
     next_reason: Option<String>,
     /// Why the last run failed, and when it starts anew.
-    failure: Option<(String, Option<Instant>)>,
+    failure: Option<(String, Instant)>,
     progress: Arc<Mutex<SweepProgress>>,
 }
 
@@ -134,9 +134,7 @@ impl Sweeps {
     ) -> Option<(TableName, String, Arc<Mutex<SweepProgress>>)> {
         let ready = |sweep: &Sweep| match sweep.turn.state() {
             TurnState::Ready => true,
-            TurnState::Failed => {
-                sweep.failure.as_ref().and_then(|(_, at)| *at).is_none_or(|at| at <= now)
-            }
+            TurnState::Failed => sweep.failure.as_ref().is_none_or(|(_, at)| *at <= now),
             TurnState::Waiting | TurnState::Running => false,
         };
         let (table, sweep) =
@@ -149,7 +147,7 @@ impl Sweeps {
     /// When a failed sweep may start anew.
     pub fn next_due(&self) -> Option<Instant> {
         let failed = |sweep: &&Sweep| sweep.turn.state() == TurnState::Failed;
-        let at = |sweep: &Sweep| sweep.failure.as_ref().and_then(|(_, at)| *at);
+        let at = |sweep: &Sweep| sweep.failure.as_ref().map(|(_, at)| *at);
         self.0.values().filter(failed).filter_map(at).min()
     }
 
@@ -170,13 +168,13 @@ impl Sweeps {
     pub fn failed(&mut self, table: &str, reason: String, retry_at: Instant) {
         let Some(sweep) = self.0.get_mut(table) else { return };
         sweep.turn.failed();
-        sweep.failure = Some((reason, Some(retry_at)));
+        sweep.failure = Some((reason, retry_at));
     }
 
     /// Failed sweeps may start anew at once.
-    pub fn retry_now(&mut self) {
-        for (_, at) in self.0.values_mut().filter_map(|sweep| sweep.failure.as_mut()) {
-            *at = None;
+    pub fn retry_now(&mut self, now: Instant) {
+        for (_, retry_at) in self.0.values_mut().filter_map(|sweep| sweep.failure.as_mut()) {
+            *retry_at = now;
         }
     }
 
@@ -256,7 +254,7 @@ mod tests {
         sweeps.failed("t", "down".into(), later);
         assert!(sweeps.start(now).is_none());
         assert_eq!(sweeps.next_due(), Some(later));
-        sweeps.retry_now();
+        sweeps.retry_now(now);
         assert!(sweeps.start(now).is_some());
         assert_eq!(sweeps.done(&table, now), vec![EntryId(1), EntryId(2)]);
     }
