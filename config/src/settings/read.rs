@@ -243,6 +243,31 @@ impl Values {
     }
 }
 
+fn mysql(values: &Values) -> Mysql {
+    let authorities =
+        || values.path("mysql.upstream_ca").expect("it is there with mysql.upstream_verify");
+    Mysql {
+        address: values.text("mysql.address"),
+        control_url: values.text("mysql.control_url"),
+        upstream_tls: match values.text("mysql.upstream_tls").as_str() {
+            "always" => UpstreamTls::Always,
+            "never" => UpstreamTls::Never,
+            _ => UpstreamTls::AsClient,
+        },
+        upstream_verify: match values.text("mysql.upstream_verify").as_str() {
+            "ca" => UpstreamVerify::Authority(authorities()),
+            "identity" => UpstreamVerify::Identity(authorities()),
+            _ => UpstreamVerify::Nothing,
+        },
+        proxy_protocol: match values.text("mysql.proxy_protocol").as_str() {
+            "v1" => Some(ProxyProtocol::V1),
+            "v2" => Some(ProxyProtocol::V2),
+            _ => None,
+        },
+        connect_timeout: values.seconds("mysql.connect_timeout"),
+    }
+}
+
 fn build(values: &Values) -> Settings {
     let required_path = |path| values.path(path).expect("required keys and defaults are present");
     Settings {
@@ -255,26 +280,7 @@ fn build(values: &Values) -> Settings {
             idle_timeout: Some(values.seconds("listen.idle_timeout")).filter(|t| !t.is_zero()),
             workers: values.optional("listen.workers").and_then(|text| text.parse().ok()),
         },
-        mysql: Mysql {
-            address: values.text("mysql.address"),
-            control_url: values.text("mysql.control_url"),
-            upstream_tls: match values.text("mysql.upstream_tls").as_str() {
-                "always" => UpstreamTls::Always,
-                "never" => UpstreamTls::Never,
-                _ => UpstreamTls::AsClient,
-            },
-            upstream_verify: match values.text("mysql.upstream_verify").as_str() {
-                "ca" => UpstreamVerify::Authority(required_path("mysql.upstream_ca")),
-                "identity" => UpstreamVerify::Identity(required_path("mysql.upstream_ca")),
-                _ => UpstreamVerify::Nothing,
-            },
-            proxy_protocol: match values.text("mysql.proxy_protocol").as_str() {
-                "v1" => Some(ProxyProtocol::V1),
-                "v2" => Some(ProxyProtocol::V2),
-                _ => None,
-            },
-            connect_timeout: values.seconds("mysql.connect_timeout"),
-        },
+        mysql: mysql(values),
         tls: Tls { certificate: values.path("tls.certificate"), key: values.path("tls.key") },
         dynamodb: Dynamodb {
             region: values.optional("dynamodb.region"),

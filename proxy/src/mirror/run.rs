@@ -112,8 +112,7 @@ pub(crate) async fn run_batch(
     let (batch, moved): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|(target, _)| target.table == entity.source);
     moved.iter().for_each(|(target, _)| settle(target, (Outcome::Unmapped, BTreeSet::new())));
-    if let Some((frozen, reason)) = ruleset.frozen_entity(entity.id) {
-        let outcome = || refused(format!("table {frozen} is frozen: {reason}"));
+    if let Some(outcome) = frozen(&ruleset, entity) {
         batch.iter().for_each(|(target, _)| settle(target, (outcome(), BTreeSet::new())));
         return;
     }
@@ -164,6 +163,13 @@ pub(crate) async fn run_batch(
         .buffer_unordered(shared.settings.writes_concurrent)
         .collect::<Vec<()>>()
         .await;
+}
+
+/// How keys of an entity end while a table that it reads is frozen.
+fn frozen(ruleset: &Ruleset, entity: &Entity) -> Option<impl Fn() -> Outcome> {
+    let (table, reason) = ruleset.frozen_entity(entity.id)?;
+    let reason = format!("table {table} is frozen: {reason}");
+    Some(move || refused(reason.clone()))
 }
 
 fn machine(

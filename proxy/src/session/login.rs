@@ -94,16 +94,7 @@ pub async fn log_in(
 
     let mut server_sequence = 1;
     if encrypt {
-        let request = login::ssl_request(&response);
-        server.send_packet(server_sequence, &request).await.map_err(server_io)?;
-        server = match upstream.encrypt(server, client.server_name()).await {
-            Ok(server) => server,
-            Err(error) => {
-                return Err(
-                    tell_at_login(&mut client, sequence.wrapping_add(1), error.into()).await
-                );
-            }
-        };
+        server = encrypted(upstream, server, &response, &mut client, sequence).await?;
         server_sequence += 1;
     }
     server.send_packet(server_sequence, &response).await.map_err(server_io)?;
@@ -230,11 +221,23 @@ async fn tell_before_login(client: &mut Channel, error: SessionError) -> Session
     error
 }
 
-async fn tell_at_login(client: &mut Channel, sequence: u8, error: SessionError) -> SessionError {
+/// The leg to MySQL with TLS. Where that fails the client is told, after the packet with its `sequence`.
+async fn encrypted(
+    upstream: &Upstream,
+    mut server: Channel,
+    response: &[u8],
+    client: &mut Channel,
+    sequence: u8,
+) -> Result<Channel, SessionError> {
+    server.send_packet(1, &login::ssl_request(response)).await.map_err(server_io)?;
+    let error = match upstream.encrypt(server, client.server_name()).await {
+        Ok(server) => return Ok(server),
+        Err(error) => SessionError::from(error),
+    };
     if let Some(packet) = error.packet() {
-        let _ = client.send_packet(sequence, &packet.write()).await;
+        let _ = client.send_packet(sequence.wrapping_add(1), &packet.write()).await;
     }
-    error
+    Err(error)
 }
 
 #[cfg(test)]

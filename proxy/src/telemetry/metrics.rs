@@ -223,12 +223,7 @@ impl Metrics {
             faults,
             fault_rules,
             phase: gauges(&r, "segue_phase", "Phase of each mapped table, 1 to 5.", &["table"]),
-            frozen: gauges(
-                &r,
-                "segue_frozen",
-                "1 where a table's definition no longer fits the contract: its sweep waits.",
-                &["table"],
-            ),
+            frozen: gauges(&r, "segue_frozen", "1 where a table fits no more.", &["table"]),
             reloads: counters(
                 &r,
                 "segue_reloads_total",
