@@ -125,6 +125,9 @@ pub const UNCERTAIN_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const REFRESH_RETRY_MS_MIN: u64 = 50;
 pub const REFRESH_RETRY_MS_MAX: u64 = 5_000;
 
+/// Times in a row that two rows must be seen to have one item key before one of them is parked.
+pub const COLLISIONS_BEFORE_PARKED: u32 = 3;
+
 /// First and longest wait in milliseconds before a parked key whose cause may lie outside of the row
 /// (missing table, denied access, collision) is tried again.
 pub const PARKED_RETRY_MS_MIN: u64 = 30_000;

@@ -64,7 +64,7 @@ fn wake(shared: &Shared, state: &mut State) {
 
 /// Books the end of one key's run.
 fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
-    match outcome {
+    match of_passing(shared, target, outcome) {
         Outcome::Done => finish(shared, target, Ending::Applied),
         Outcome::Unmapped => {
             tracing::info!(entity = %target.entity, "a key owed to an entity no longer mapped is dropped");
@@ -89,6 +89,20 @@ fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
     }
     shared.work.notify_one();
     shared.progress.notify_waiters();
+}
+
+/// Two rows are read one after the other, so they may seem to meet while both are on their way: a collision
+/// counts once it has been seen some times.
+fn of_passing(shared: &Shared, target: &Target, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Park { kind: ParkKind::Collision, .. }
+            if shared.state.lock().queue.attempts(target) < limits::COLLISIONS_BEFORE_PARKED =>
+        {
+            // Not the reason itself, which names rows.
+            Outcome::Retry("two rows met on one item key".to_owned())
+        }
+        outcome => outcome,
+    }
 }
 
 fn finish(shared: &Shared, target: &Target, last: Ending) {
@@ -128,6 +142,7 @@ fn park(
             ParkKind::Row => None,
             ParkKind::Collision | ParkKind::Refused => {
                 let attempts = state.queue.attempts(target);
+                let attempts = attempts.saturating_sub(limits::COLLISIONS_BEFORE_PARKED);
                 Some(
                     now + back_off(
                         attempts,

@@ -115,11 +115,7 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
             sleep(*time).await;
             sidecar(number).wire.delay(Duration::ZERO);
         }
-        Fault::KillMysql => {
-            let _held = stage.server_hands.lock().await;
-            stage.server.kill_hard().await?;
-            stage.server.restart().await?;
-        }
+        Fault::KillMysql => kill_mysql(stage).await?,
         of_mysql => {
             // A server that refuses is one fault less.
             if let Err(error) = disturb_mysql(stage, of_mysql).await {
@@ -128,6 +124,12 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
         }
     }
     Ok(())
+}
+
+async fn kill_mysql(stage: &ChaosStage) -> Result<()> {
+    let _held = stage.server_hands.lock().await;
+    stage.server.kill_hard().await?;
+    stage.server.restart().await
 }
 
 async fn disturb_mysql(stage: &ChaosStage, fault: &Fault) -> Result<()> {
