@@ -40,6 +40,4 @@ pub enum Broken {
     OnlyAbsenceComesLate,
     /// A refresh is done though a transaction may move its row that does not know of its item.
     NoRestForMovedItems,
-    /// An item key once settled counts as settled, wherever the row lived since.
-    SettledForEver,
 }

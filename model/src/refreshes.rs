@@ -206,7 +206,7 @@ impl Play<'_> {
             return;
         }
         run.at = At::Flying;
-        if run.machine.put_may_come_late() && !self.scenario.is(Broken::SettledForEver) {
+        if run.machine.put_may_come_late() {
             sidecar.settled.remove(&row);
         }
         if self.scenario.is(Broken::SettledBeforeAcknowledged) {

@@ -141,7 +141,6 @@ fn item_keys(size: Size) -> Vec<Scenario> {
         Scenario {
             sidecars: 1,
             rows: vec![Some(0), None],
-            given_up: bound(size, 0, 1),
             ..column("collisions", vec![put(1, 0), put(0, 1), delete(0)], bound(size, 2, 3))
         },
         Scenario {
@@ -153,11 +152,6 @@ fn item_keys(size: Size) -> Vec<Scenario> {
                 vec![put(1, 0), put(0, 1), delete(1)],
                 bound(size, 2, 3),
             )
-        },
-        Scenario {
-            touches: vec![put(0, 0), put(0, 1), parent(1)],
-            transactions: bound(size, 1, 4),
-            ..joined("shared item keys, to and fro", 0)
         },
         Scenario { sidecars: 1, ..joined("shared item keys, one process", bound(size, 2, 3)) },
         joined("shared item keys", 2),
@@ -214,14 +208,11 @@ pub fn breakages(size: Size) -> Vec<Scenario> {
     ];
     if size == Size::Large {
         table.push((Broken::OnlyAbsenceComesLate, "late writes over another row's item"));
-        table.push((Broken::SettledForEver, "shared item keys, to and fro"));
     }
     let scenario = |(broken, name)| {
         // They need transactions whose order alone is more than the small bounds allow.
         let size = match broken {
-            Broken::TagLearntAfterRead | Broken::OnlyAbsenceComesLate | Broken::SettledForEver => {
-                Size::Large
-            }
+            Broken::TagLearntAfterRead | Broken::OnlyAbsenceComesLate => Size::Large,
             _ => Size::Small,
         };
         Some(named(size, name)?.broken(broken))
