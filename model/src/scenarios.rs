@@ -155,7 +155,7 @@ fn item_keys(size: Size) -> Vec<Scenario> {
         },
         Scenario { sidecars: 1, ..joined("shared item keys, one process", bound(size, 2, 3)) },
         joined("shared item keys", 2),
-        Scenario { crashes: 1, ..joined("shared item keys and a crash", bound(size, 1, 2)) },
+        Scenario { crashes: 1, ..joined("shared item keys and a crash", 1) },
     ]
 }
 
