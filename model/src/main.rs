@@ -8,14 +8,15 @@ use std::time::Instant;
 use segue_model::{Size, all, breakages, counterexample, explore};
 
 fn main() -> ExitCode {
-    let size = match std::env::args().any(|argument| argument == "--small") {
-        true => Size::Small,
-        false => Size::Large,
-    };
+    let (options, names): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let small = options.iter().any(|option| option == "--small");
+    let size = if small { Size::Small } else { Size::Large };
+    let asked = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let begin = Instant::now();
     let (mut states, mut transitions, mut failed) = (0, 0, 0);
-    for scenario in all(size) {
+    for scenario in all(size).into_iter().filter(|scenario| asked(scenario.name)) {
         let report = explore(&scenario, threads);
         states += report.states;
         transitions += report.transitions;
@@ -31,14 +32,14 @@ fn main() -> ExitCode {
             failed += 1;
             println!("    DOES NOT HOLD: {property}");
         }
-        if !report.holds() {
-            if let Some(found) = counterexample(&scenario) {
-                println!("    {} ({} steps)\n{}", found.property, found.steps, found.trace);
-            }
+        if !report.holds()
+            && let Some(found) = counterexample(&scenario)
+        {
+            println!("    {} ({} steps)\n{}", found.property, found.steps, found.trace);
         }
     }
     println!("\nbroken on purpose:");
-    for scenario in breakages(size) {
+    for scenario in breakages(size).into_iter().filter(|scenario| asked(scenario.name)) {
         let Some(found) = counterexample(&scenario) else {
             failed += 1;
             println!("    NOT NOTICED: {:?} in \"{}\"", scenario.broken, scenario.name);

@@ -15,15 +15,15 @@ pub struct Arguments {
     /// The bounds of the tests instead: seconds
     #[arg(long)]
     small: bool,
+    /// Only scenarios whose names contain one of these
+    names: Vec<String>,
 }
 
 pub fn run(steps: &Steps, repository: &Path, arguments: &Arguments) -> Result<ExitCode> {
     // Optimised, in a folder of its own: the states are many, and what it depends on is little.
     let mut command = cargo(repository);
     command.args(["run", "--quiet", "--profile", "model", "--package", "segue-model"]);
-    if arguments.small {
-        command.args(["--", "--small"]);
-    }
+    command.arg("--").args(arguments.small.then_some("--small")).args(&arguments.names);
     let held = steps.openly("model", &mut command)?;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
