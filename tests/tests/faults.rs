@@ -10,7 +10,7 @@ use mysql_async::{Conn, Opts};
 use segue_tests::harness::{Database, Engine, Items, Kind, SegueConfig, SegueProcess, Server};
 use segue_tests::on_each_server;
 use segue_tests::stage::{Stage, seed};
-use segue_tests::workload::{self, CONTRACT_B};
+use segue_tests::workload::{self, CONTRACT_B, Forms};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -160,6 +160,8 @@ on_each_server!(no_fault_loses_a_write_or_reaches_a_client, |server: &'static Se
         let mut plan = stage.plan();
         plan.seed = stage.seed.wrapping_add(number as u64);
         plan.transactions = 10;
+        // Sweeps would mend what a fault lost.
+        plan.forms = Forms::Followed;
         // Any error that MySQL itself did not cause fails the check.
         workload::run(plan).await.unwrap().check().unwrap();
         let report = stage.segue.get("/api/faults").await.unwrap();
