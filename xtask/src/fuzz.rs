@@ -89,8 +89,15 @@ pub fn run(steps: &Steps, repository: &Path, arguments: &Arguments) -> Result<Ex
 fn build(steps: &Steps, repository: &Path) -> Result<PathBuf> {
     setup::compiler(steps)?;
     let mut command = cargo(repository);
-    command.args(["build", "--package", "segue-fuzz", "--features", "engine", "--bin"]);
-    command.arg("segue-fuzz");
+    // With the features of the whole workspace, so that dependencies are those that are there already.
+    command.args([
+        "build",
+        "--workspace",
+        "--features",
+        "segue-fuzz/engine",
+        "--bin",
+        "segue-fuzz",
+    ]);
     command.env("RUSTC_WORKSPACE_WRAPPER", repository.join("fuzz/instrument.sh"));
     if !steps.openly("build", &mut command)? {
         bail!(

@@ -156,6 +156,8 @@ pub struct Entity {
     /// Driving MySQL table.
     pub source: TableName,
     pub view: ViewQuery,
+    /// Selects, by row keys, the rows that decide the item key.
+    pub key_rows: KeyedSelect,
     /// The item key is a pure function of the driving row's key (and of constants): it never changes
     /// while the row exists, and it can be computed when the row is gone.
     pub key_from_row_key: bool,

@@ -130,6 +130,7 @@ fn compile_entity(
         dynamo_table: table.name.clone(),
         source: driving.name.clone(),
         view: resolver.view.query(),
+        key_rows: resolver.view.key_query(&key_uses),
         key_from_row_key,
         driving_columns: driving.columns.iter().map(|column| column.name.clone()).collect(),
         builder: Builder {

@@ -1,7 +1,9 @@
 //! The entity's query: columns, joins and embedded arrays, collected and then written as SQL.
 //! Never here: contract syntax, or how attributes are made of the rows.
 
-use super::plan::{ColumnAt, Place, Reach};
+use std::collections::BTreeSet;
+
+use super::plan::{ColumnAt, Place, Reach, Uses};
 use super::sql_text::{column, quote_name, row_constructor};
 use super::{KeyedSelect, ViewQuery};
 use crate::catalog::{DataType, Table};
@@ -134,6 +136,31 @@ impl<'c> ViewPlan<'c> {
             scan_first,
             scan_next,
             scan_next_parameters,
+        }
+    }
+
+    /// Selects, by row keys, the rows that decide the item key, and no others: whoever locks them must not
+    /// wait for what an item only shows.
+    pub(super) fn key_query(&self, key: &Uses) -> KeyedSelect {
+        if !key.aggregates.is_empty() || !key.children.is_empty() {
+            return self.query().main;
+        }
+        let hops = key.columns.iter().filter_map(|at| match at.place {
+            Place::Join(join) => Some(self.path_to(join)),
+            _ => None,
+        });
+        let joins: BTreeSet<usize> = hops.flatten().collect();
+        let joins: String = joins.into_iter().map(|j| self.join_sql("LEFT JOIN", j)).collect();
+        let row_key = self.key_columns();
+        // A joined table of which nothing is selected might be left out by the server.
+        let mut columns = row_key.clone();
+        columns.extend(key.columns.iter().map(|&at| self.column_sql(at)));
+        let (driving, columns) = (quote_name(&self.driving.name), columns.join(", "));
+        let condition = format!(" WHERE {} IN ", row_constructor(&row_key));
+        KeyedSelect {
+            head: format!("SELECT {columns} FROM {driving} d{joins}{condition}"),
+            width: row_key.len(),
+            tail: String::new(),
         }
     }
 

@@ -65,14 +65,14 @@ impl Control {
         Ok(grouped.rows)
     }
 
-    /// Whether no open transaction has changed a row behind this key's view row: each could be locked in
-    /// share mode without waiting, for as long as the statement takes.
+    /// Whether no open transaction has changed a row that decides this row's item key: each could be
+    /// locked in share mode without waiting, for as long as the statement takes.
     pub async fn is_at_rest(&self, entity: &Entity, key: &[Cell]) -> Result<bool, ControlError> {
         let clause = match self.server() {
             ServerKind::MariaDb => "LOCK IN SHARE MODE NOWAIT",
             _ => "FOR SHARE NOWAIT",
         };
-        let sql = format!("{} {clause}", entity.view.main.sql(1));
+        let sql = format!("{} {clause}", entity.key_rows.sql(1));
         match self.execute(&sql, key.iter().map(to_value).collect()).await {
             Ok(_) => Ok(true),
             Err(ControlError::Transient(_)) => Ok(false),
