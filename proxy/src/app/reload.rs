@@ -207,7 +207,9 @@ impl Reloader {
 
 /// Tells of tables whose mapping is frozen from now on, and of those that thaw.
 fn report_frozen(old: &Ruleset, new: &Ruleset) {
-    for (table, reason) in new.frozen.iter().filter(|(table, _)| !old.frozen.contains_key(*table)) {
+    for (table, reason) in
+        new.frozen.iter().filter(|(table, why)| old.frozen.get(*table) != Some(why))
+    {
         let remedy = "correct the table or the contract until `segue check` passes";
         tracing::error!(%table, reason, remedy, "a table no longer fits the contract: it is frozen");
     }

@@ -10,10 +10,14 @@ use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use segue_rules::entity::Ruleset;
 use segue_rules::phase::PhaseMap;
+use segue_rules::value::TableName;
 use tokio::sync::Notify;
 
 /// Between two looks at whether older generations are drained, where nobody told.
 const DRAINED_LOOK: Duration = Duration::from_millis(100);
+
+/// Why a table is frozen for a moment.
+const CHANGED: &str = "its definition has just changed and is read again";
 
 /// What one transaction sees from its first statement to its end.
 pub struct Generation {
@@ -132,8 +136,16 @@ impl Live {
         count(&current) + retired.iter().map(|generation| count(generation)).sum::<usize>()
     }
 
-    /// A mapped table's definition changed: the ruleset must be compiled anew.
-    pub fn ask_for_rebuild(&self) {
+    /// Definitions changed: the ruleset must be compiled anew. Until then nobody captures writes to these
+    /// tables by definitions that may be gone.
+    pub fn definitions_changed(&self, tables: &[TableName]) {
+        let frozen = self.current().ruleset.with_frozen(tables, CHANGED);
+        if frozen.is_some() {
+            self.replace(|current| {
+                let frozen = current.ruleset.with_frozen(tables, CHANGED);
+                (frozen.map_or_else(|| current.ruleset.clone(), Arc::new), current.phases.clone())
+            });
+        }
         self.rebuild.notify_one();
     }
 

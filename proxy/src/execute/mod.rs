@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use segue_config::limits;
 use segue_rules::txn::{DirtyEntry, TransactionWrites};
+use segue_rules::value::TableName;
 
 use self::failure::SessionError;
 use self::ledger::{Debt, Ledger};
@@ -82,8 +83,8 @@ pub struct Connection {
     warnings: Option<Vec<u8>>,
     /// ROW_COUNT() of the wrapped statement just done.
     row_count: Option<i64>,
-    /// A mapped table's definition may have changed; the session passes it on.
-    pub definition_changed: bool,
+    /// Mapped tables whose definition may have changed, or none by name; the session passes it on.
+    pub definitions_changed: Option<Vec<TableName>>,
     shared: Arc<Execution>,
 }
 
@@ -132,7 +133,7 @@ impl Connection {
             tables_locked: false,
             warnings: None,
             row_count: None,
-            definition_changed: false,
+            definitions_changed: None,
             shared,
         }
     }

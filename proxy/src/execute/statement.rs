@@ -81,7 +81,10 @@ impl Connection {
                 self.state.may_hide_tables = true;
                 // MariaDB's EXECUTE IMMEDIATE takes a USE.
                 self.state.schema_is_stale = true;
-                self.definition_changed |= refusal.code == refusal_codes::DDL.code;
+                let empties = unit.digested.first_word().eq_ignore_ascii_case("TRUNCATE");
+                if refusal.code == refusal_codes::DDL.code && !empties {
+                    self.definitions_changed.get_or_insert_default().extend_from_slice(tables);
+                }
                 Ok(seen)
             }
             Route::ImplicitCommit => {
@@ -89,7 +92,9 @@ impl Connection {
                 self.state.may_hide_tables |=
                     unit.digested.first_word().eq_ignore_ascii_case("CREATE");
                 // A table that is gone may be back.
-                self.definition_changed |= !scope.ruleset.frozen.is_empty();
+                if !scope.ruleset.frozen.is_empty() {
+                    self.definitions_changed.get_or_insert_default();
+                }
                 self.maybe_committing(scope, Ends::AsFlagged, unit.frames, reply).await
             }
         }?;

@@ -78,8 +78,8 @@ impl Client {
                 return Ok(After::End);
             };
             let after = self.carry_out(command).await?;
-            if std::mem::take(&mut self.connection.definition_changed) {
-                self.shared.scopes.definition_changed();
+            if let Some(tables) = self.connection.definitions_changed.take() {
+                self.shared.scopes.definitions_changed(&tables);
             }
             if self.connection.is_idle() {
                 self.pin = None;

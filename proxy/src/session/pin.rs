@@ -53,9 +53,9 @@ impl Scopes {
         self.live.current().ruleset.catalog.server
     }
 
-    /// The catalog has to be read again.
-    pub fn definition_changed(&self) {
-        self.live.ask_for_rebuild();
+    /// The catalog has to be read again; these tables are not what they were.
+    pub fn definitions_changed(&self, tables: &[TableName]) {
+        self.live.definitions_changed(tables);
     }
 
     fn scope(&self, generation: &Generation) -> Option<Scope> {

@@ -48,6 +48,21 @@ impl Ruleset {
         Ok(ruleset)
     }
 
+    /// The same with these tables frozen as well; `None` where they are already.
+    pub fn with_frozen(&self, tables: &[TableName], reason: &str) -> Option<Ruleset> {
+        let known = |table: &&TableName| {
+            self.sources.contains_key(*table) && !self.frozen.contains_key(*table)
+        };
+        let mut frozen = self.frozen.clone();
+        frozen.extend(tables.iter().filter(known).map(|t| (t.clone(), reason.to_owned())));
+        if frozen.len() == self.frozen.len() {
+            return None;
+        }
+        let mut ruleset = self.clone();
+        ruleset.freeze(frozen);
+        Some(ruleset)
+    }
+
     /// Why an entity's rows cannot be read as the contract wants: a table it reads is frozen.
     pub fn frozen_entity(&self, entity: super::EntityId) -> Option<(&TableName, &str)> {
         let reads = |table: &TableName| {
@@ -80,8 +95,8 @@ impl Ruleset {
 
     fn freeze(&mut self, frozen: BTreeMap<TableName, String>) {
         if !frozen.is_empty() {
-            let names = frozen.keys().map(|table| &**table);
-            let parts = [self.fingerprint.as_str(), "frozen"].into_iter().chain(names);
+            let reasons = frozen.iter().flat_map(|(table, reason)| [&**table, reason.as_str()]);
+            let parts = [self.fingerprint.as_str(), "frozen"].into_iter().chain(reasons);
             self.fingerprint = fingerprint(parts);
         }
         self.frozen = frozen;
@@ -164,6 +179,18 @@ mod tests {
         assert_eq!(thawed.fingerprint, live.fingerprint);
         let differing = thawed.differing_sources(&frozen).expect("the same contract");
         assert!(differing.contains("books"));
+    }
+
+    #[test]
+    fn tables_that_have_just_changed_are_frozen_until_they_are_read_again() {
+        let live = live();
+        let frozen = live.with_frozen(&["books".into(), "unmapped".into()], "changed");
+        let frozen = frozen.expect("books is mapped");
+        assert_eq!(frozen.frozen.keys().map(|table| &**table).collect::<Vec<_>>(), ["books"]);
+        assert!(frozen.with_frozen(&["books".into()], "changed").is_none());
+        let thawed = frozen.adapt(&contract(), catalog()).expect("fits");
+        assert_eq!(thawed.fingerprint, live.fingerprint);
+        assert_ne!(thawed.fingerprint, frozen.fingerprint);
     }
 
     #[test]

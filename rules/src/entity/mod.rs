@@ -51,7 +51,7 @@ pub use inverse::Recovered;
 pub struct EntityId(pub usize);
 
 /// A checked and compiled contract. Immutable; swapped as a whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ruleset {
     /// SHA-like stable text hash of contract and of the mapped part of the catalog (hex).
     pub fingerprint: String,
@@ -191,7 +191,7 @@ pub enum BuildError {
 }
 
 /// What the ruleset knows of one MySQL table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SourceTable {
     pub name: TableName,
     /// Entities whose driving table this is.
