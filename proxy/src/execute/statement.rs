@@ -76,11 +76,13 @@ impl Connection {
                     parse_error_is_harmless: !runs_other_text(unit.digested.first_word()),
                 };
                 let seen = self.opaque(scope, sweep, unit.frames, reply).await?;
-                // The statement itself may have changed settings, through a routine for example.
-                self.state.forget_settings();
-                self.state.may_hide_tables = true;
-                // MariaDB's EXECUTE IMMEDIATE takes a USE.
-                self.state.schema_is_stale = true;
+                if refusal.code != refusal_codes::FROZEN.code {
+                    // The statement itself may have changed settings, through a routine for example.
+                    self.state.forget_settings();
+                    self.state.may_hide_tables = true;
+                    // MariaDB's EXECUTE IMMEDIATE takes a USE.
+                    self.state.schema_is_stale = true;
+                }
                 let empties = unit.digested.first_word().eq_ignore_ascii_case("TRUNCATE");
                 if refusal.code == refusal_codes::DDL.code && !empties {
                     self.definitions_changed.get_or_insert_default().extend_from_slice(tables);

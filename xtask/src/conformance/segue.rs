@@ -71,7 +71,8 @@ impl Segue {
             }
             sleep(Duration::from_millis(50));
         }
-        server.sql(&define("DROP TABLE ?;"))?;
+        // Through Segue, so that it knows of it before the first test begins.
+        server.sql_through(port, &define("DROP TABLE ?;"))?;
         Ok(Segue { port, _keeper: keeper })
     }
 

@@ -147,7 +147,7 @@ impl Server {
                 let text = fs::read_to_string(&path).context("read the suite's set-up")?;
                 // Its client reads these two lines differently from ours.
                 let text = text.replace("use mtr||", "use mtr ||");
-                let _ = server.pipe(&text.replace("delimiter ||;", "delimiter ||"));
+                let _ = server.sql(&text.replace("delimiter ||;", "delimiter ||"));
             }
         }
         Ok(server)
@@ -180,17 +180,26 @@ impl Server {
 
     /// Runs statements as root, not through Segue.
     pub fn sql(&self, text: &str) -> Result<()> {
-        if !self.pipe(text)? {
+        self.sql_by(&[format!("--socket={}/s", self.work.display())], text)
+    }
+
+    /// Runs statements through whatever listens at this port.
+    pub fn sql_through(&self, port: u16, text: &str) -> Result<()> {
+        self.sql_by(&["--host=127.0.0.1".to_owned(), format!("--port={port}")], text)
+    }
+
+    fn sql_by(&self, way: &[String], text: &str) -> Result<()> {
+        if !self.pipe(way, text)? {
             bail!("the server refuses: {text}");
         }
         Ok(())
     }
 
-    fn pipe(&self, text: &str) -> Result<bool> {
+    fn pipe(&self, way: &[String], text: &str) -> Result<bool> {
         use std::io::Write as _;
         let mut command = self.family.command(self.family.client());
         command.args(["--no-defaults", "--user=root", "--force"]);
-        command.arg(format!("--socket={}/s", self.work.display()));
+        command.args(way);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().context("run the client program")?;
         let mut input = child.stdin.take().context("the client program has no input")?;
