@@ -78,18 +78,19 @@ impl Live {
 
     /// Replaces the phases; returns the new generation's number.
     pub fn replace_phases(&self, phases: PhaseMap) -> u64 {
-        self.replace(|current| (current.ruleset.clone(), phases))
+        self.replace(|current| Some((current.ruleset.clone(), phases)))
     }
 
     /// Replaces the ruleset; returns the new generation's number.
     pub fn replace_ruleset(&self, ruleset: Arc<Ruleset>) -> u64 {
-        self.replace(|current| (ruleset, current.phases.clone()))
+        self.replace(|current| Some((ruleset, current.phases.clone())))
     }
 
-    fn replace(&self, next: impl FnOnce(&Generation) -> (Arc<Ruleset>, PhaseMap)) -> u64 {
+    /// `None`: the current generation stays.
+    fn replace(&self, next: impl FnOnce(&Generation) -> Option<(Arc<Ruleset>, PhaseMap)>) -> u64 {
         let mut retired = self.retired.write();
         let old = self.current.load_full();
-        let (ruleset, phases) = next(&old);
+        let Some((ruleset, phases)) = next(&old) else { return old.number };
         let number = old.number + 1;
         self.current.store(Arc::new(Generation {
             number,
@@ -139,13 +140,10 @@ impl Live {
     /// Definitions changed: the ruleset must be compiled anew. Until then nobody captures writes to these
     /// tables by definitions that may be gone.
     pub fn definitions_changed(&self, tables: &[TableName]) {
-        let frozen = self.current().ruleset.with_frozen(tables, CHANGED);
-        if frozen.is_some() {
-            self.replace(|current| {
-                let frozen = current.ruleset.with_frozen(tables, CHANGED);
-                (frozen.map_or_else(|| current.ruleset.clone(), Arc::new), current.phases.clone())
-            });
-        }
+        self.replace(|current| {
+            let frozen = current.ruleset.with_frozen(tables, CHANGED)?;
+            Some((Arc::new(frozen), current.phases.clone()))
+        });
         self.rebuild.notify_one();
     }
 

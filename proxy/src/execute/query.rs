@@ -106,15 +106,11 @@ impl Connection {
     /// Reads and routes a text; asks the server for its settings where a wrong guess could matter.
     async fn route_text(&mut self, scope: &Scope, text: &[u8]) -> Result<RoutedText, SessionError> {
         loop {
-            let known = self.state.settings.is_some();
             let facts = self.facts();
             let statements =
                 digest(text, reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset));
             let routes = self.routes(scope, &statements, &facts);
-            if known
-                || self.guess_is_enough(text, &statements, &routes)
-                || self.only_asks_about_last(scope, text)
-            {
+            if self.settings_suffice(scope, text, &statements, &routes) {
                 return Ok((facts, statements, routes));
             }
             self.learn_settings(scope).await?;
@@ -236,26 +232,29 @@ impl Connection {
         };
         let (text, schema) = (prepared.text.clone(), prepared.schema.clone());
         let known = prepared.sql_mode.zip(prepared.charset.clone());
-        if known.is_none() && !self.reads_alike(scope, &text, schema.clone()) {
-            // Prepared when settings did not matter, or before anything was captured: those of now are the
-            // best there are.
-            self.learn_settings(scope).await?;
+        let mut asked = known.is_some();
+        loop {
+            let facts = match known.clone() {
+                Some((sql_mode, charset)) => Facts { sql_mode, charset, schema: schema.clone() },
+                None => self.guessed(scope, schema.clone()),
+            };
+            let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
+            let statements = self.prepared.statements(payload, &text, reading);
+            let mut routes = self.routes(scope, &statements, &facts);
+            if !asked && !self.settings_suffice(scope, &text, &statements, &routes) {
+                // Prepared when settings did not matter, or before anything was captured: those of now are
+                // the best there are.
+                self.learn_settings(scope).await?;
+                asked = true;
+                continue;
+            }
+            return Ok(match (&*statements, routes.pop()) {
+                ([digested], Some(route)) if !digested.uncertain => {
+                    Ok(RoutedPrepared { text, charset: facts.charset, statements, route })
+                }
+                _ => Err(UNREADABLE),
+            });
         }
-        let facts = match known {
-            Some((sql_mode, charset)) => Facts { sql_mode, charset, schema },
-            None => self.guessed(scope, schema),
-        };
-        let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
-        let statements = self.prepared.statements(payload, &text, reading);
-        let [digested] = &*statements else {
-            return Ok(Err(UNREADABLE));
-        };
-        if digested.uncertain {
-            return Ok(Err(UNREADABLE));
-        }
-        let route =
-            self.shared.plans.route(scope, digested, facts.schema.as_deref(), facts.sql_mode);
-        Ok(Ok(RoutedPrepared { text, charset: facts.charset, statements, route }))
     }
 
     /// What is known of the session; names without a schema may well be those of the mapped one.
@@ -264,16 +263,17 @@ impl Connection {
         Facts { schema, ..self.facts() }
     }
 
-    /// A text to be prepared, or prepared, has the same route under all settings.
-    fn reads_alike(&self, scope: &Scope, text: &[u8], schema: Option<String>) -> bool {
-        if self.state.settings.is_some() {
-            return true;
-        }
-        let facts = self.guessed(scope, schema);
-        let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
-        let statements = digest(text, reading);
-        let routes = self.routes(scope, &statements, &facts);
-        self.guess_is_enough(text, &statements, &routes) || self.only_asks_about_last(scope, text)
+    /// What is known of the session's settings is enough for this text and its routes.
+    fn settings_suffice(
+        &self,
+        scope: &Scope,
+        text: &[u8],
+        statements: &[Digested],
+        routes: &[Route],
+    ) -> bool {
+        self.state.settings.is_some()
+            || self.guess_is_enough(text, statements, routes)
+            || self.only_asks_about_last(scope, text)
     }
 
     fn routes(&self, scope: &Scope, statements: &[Digested], facts: &Facts) -> Vec<Route> {
@@ -289,10 +289,16 @@ impl Connection {
         scope: Option<&Scope>,
         command: &Command,
     ) -> Result<Option<(SqlMode, String)>, SessionError> {
-        if let Some(scope) = scope {
-            let schema = self.state.schema.clone();
+        if let Some(scope) = scope
+            && self.state.settings.is_none()
+        {
             let text = &command.payload()[1..];
-            if command.rest.is_some() || !self.reads_alike(scope, text, schema) {
+            let facts = self.guessed(scope, self.state.schema.clone());
+            let reading = reading(&scope.ruleset.catalog, facts.sql_mode, &facts.charset);
+            let statements = digest(text, reading);
+            let routes = self.routes(scope, &statements, &facts);
+            let whole = command.rest.is_none();
+            if !(whole && self.settings_suffice(scope, text, &statements, &routes)) {
                 self.learn_settings(scope).await?;
             }
         }
