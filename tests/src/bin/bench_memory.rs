@@ -73,10 +73,10 @@ async fn main() -> Result<ExitCode> {
         let segue = start(&server, &database, phase, arguments.clients).await?;
         drop(open(&segue, &database, tls, WARM_UP).await?);
         sleep(SETTLE).await;
-        let base = memory(&segue, "VmRSS")?;
+        let base = segue.memory_kib("VmRSS")?;
         let clients = open(&segue, &database, tls, arguments.clients).await?;
         sleep(SETTLE).await;
-        let all = memory(&segue, "VmRSS")?;
+        let all = segue.memory_kib("VmRSS")?;
         let each = (all - base) / arguments.clients as f64;
         let name = format!("{phase}{}", if tls { ", TLS on both legs" } else { "" });
         println!("{name:<34} {base:>9.0} {all:>9.0} {each:>12.1}");
@@ -88,7 +88,7 @@ async fn main() -> Result<ExitCode> {
         let segue = start(&server, &database, phase, arguments.clients).await?;
         let begin = Instant::now();
         slow_reader(&segue, &database).await?;
-        let (took, peak) = (begin.elapsed().as_secs_f64(), memory(&segue, "VmHWM")? / 1024.0);
+        let (took, peak) = (begin.elapsed().as_secs_f64(), segue.memory_kib("VmHWM")? / 1024.0);
         println!("1 GB through a slow reader, {phase}: {took:.0} s, peak {peak:.1} MiB");
         well &= peak < BAR_RESULT_MIB;
         segue.kill_hard().await?;
@@ -167,14 +167,4 @@ async fn slow_reader(segue: &SegueProcess, database: &Database) -> Result<()> {
         sleep(due.saturating_sub(begin.elapsed())).await;
     }
     Ok(())
-}
-
-/// A figure of `/proc/PID/status`, in KiB.
-fn memory(segue: &SegueProcess, name: &str) -> Result<f64> {
-    let pid = segue.pid().context("segue does not run")?;
-    let path = format!("/proc/{pid}/status");
-    let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    figure.with_context(|| format!("{name} in {path}"))
 }

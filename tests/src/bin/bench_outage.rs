@@ -198,15 +198,8 @@ async fn client(
 }
 
 async fn look(segue: &SegueProcess) -> Result<Look> {
-    let pid = segue.pid().context("segue does not run")?;
-    let path = format!("/proc/{pid}/status");
-    let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: f64 = line
-        .and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .with_context(|| format!("VmRSS in {path}"))?;
     Ok(Look {
-        memory_mib: kib / 1024.0,
+        memory_mib: segue.memory_kib("VmRSS")? / 1024.0,
         journal_mib: segue.metric("segue_journal_bytes").await? / f64::from(1 << 20),
         owed: segue.metric("segue_owed").await? as u64,
     })

@@ -305,6 +305,16 @@ impl SegueProcess {
     }
 
     /// Where applications connect.
+    /// A figure of `/proc/PID/status`, in KiB.
+    pub fn memory_kib(&self, name: &str) -> Result<f64> {
+        let pid = self.pid().context("segue does not run")?;
+        let path = format!("/proc/{pid}/status");
+        let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        figure.with_context(|| format!("{name} in {path}"))
+    }
+
     pub fn mysql_port(&self) -> u16 {
         self.mysql_port
     }
