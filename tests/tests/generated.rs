@@ -83,7 +83,10 @@ const FORMS: &[Form] = &[
     },
     // MariaDB's counter does not follow an UPDATE.
     Form {
-        before: &["INSERT INTO moved (id, n) VALUES (1, 1)", "UPDATE moved SET id = 900 WHERE id = 1"],
+        before: &[
+            "INSERT INTO moved (id, n) VALUES (1, 1)",
+            "UPDATE moved SET id = 900 WHERE id = 1",
+        ],
         ..form("moved", "INSERT INTO moved (n) VALUES (2)", 2)
     },
     // A number that the session chooses.
@@ -103,9 +106,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const STEPS: [(u32, u32); 6] = [(1, 1), (10, 1), (10, 7), (3, 2), (1, 1), (5, 5)];
 /// Statements or transactions of each session.
 const TURNS: usize = 25;
-/// Duplicate key, lock wait timeout, deadlock, row changed since the snapshot; and MariaDB's word for a deadlock
-/// over the lock of AUTO_INCREMENT.
-const EXPECTED: [u16; 5] = [1062, 1205, 1213, 1020, 1467];
+/// Duplicate key, lock wait timeout, deadlock, row changed since the snapshot; MariaDB's word for a deadlock
+/// over the lock of AUTO_INCREMENT; and MySQL's for an UPDATE that takes a number which was just allotted.
+const EXPECTED: [u16; 6] = [1062, 1205, 1213, 1020, 1467, 1869];
 
 fn schema() -> String {
     let table = |name: &str| {
@@ -164,7 +167,6 @@ async fn compare(scene: &Scene, context: &str) {
         }
     }
     assert!(wrong.is_empty(), "{context}:\n{}\n{}", wrong.join("\n"), scene.segue.log());
-    println!("{context}: {} sweeps", scene.segue.metric("segue_sweeps_total").await.unwrap());
 }
 
 /// Every form runs in MySQL and none is answered; then `end` comes over Segue.
@@ -280,7 +282,9 @@ fn insert(random: &mut StdRng) -> String {
         0 => "INSERT INTO crowd (n) SELECT n FROM source".to_owned(),
         1 => format!("INSERT INTO crowd (n) VALUES ({n}), ({n} + 1), ({n} + 2)"),
         2 => format!("INSERT INTO crowd (id, n) VALUES (NULL, {n}), ({id}, {n}), (0, {n})"),
-        3 => format!("INSERT INTO crowd (id, n) VALUES ({id}, {n}), (DEFAULT, {n}), ({other}, {n})"),
+        3 => {
+            format!("INSERT INTO crowd (id, n) VALUES ({id}, {n}), (DEFAULT, {n}), ({other}, {n})")
+        }
         4 => format!(
             "INSERT IGNORE INTO crowd (word, n) VALUES ('w{one}', {n}), ('w{two}', {n}), (NULL, {n})"
         ),
@@ -293,8 +297,17 @@ fn insert(random: &mut StdRng) -> String {
              ON DUPLICATE KEY UPDATE id = {other}"
         ),
         7 => format!("REPLACE INTO crowd (word, n) VALUES ('w{one}', {n}), ('w{two}', {n})"),
-        _ => format!("REPLACE INTO crowd (id, word, n) VALUES ({id}, 'w{one}', {n}), (0, NULL, {n})"),
+        _ => {
+            format!("REPLACE INTO crowd (id, word, n) VALUES ({id}, 'w{one}', {n}), (0, NULL, {n})")
+        }
     }
+}
+
+/// Only the counter that went back is worth a sweep; a second one comes when the connection is known to have
+/// ended.
+async fn swept_once(scene: &Scene) {
+    let sweeps = scene.segue.metric("segue_sweeps_total").await.unwrap();
+    assert!((1.0..=2.0).contains(&sweeps), "{sweeps} sweeps");
 }
 
 /// On a server of its own, in one lock mode.
@@ -310,16 +323,21 @@ async fn in_mode(kind: Kind, mode: u32) {
     })
     .await;
     compare(&scene, "killed before the answers").await;
+    swept_once(&scene).await;
 }
 
-on_each_server!(answers_that_a_cut_connection_took_are_made_up_for, |server: &'static Server| async move {
-    let (scene, wire) = set(server).await;
-    unanswered(&scene, &wire, async || {
-        wire.cut(Break::Both);
-    })
-    .await;
-    compare(&scene, "cut before the answers").await;
-});
+on_each_server!(
+    answers_that_a_cut_connection_took_are_made_up_for,
+    |server: &'static Server| async move {
+        let (scene, wire) = set(server).await;
+        unanswered(&scene, &wire, async || {
+            wire.cut(Break::Both);
+        })
+        .await;
+        compare(&scene, "cut before the answers").await;
+        swept_once(&scene).await;
+    }
+);
 
 macro_rules! in_each_mode {
     ($($name:ident: $kind:expr, $mode:expr;)*) => {$(

@@ -76,7 +76,8 @@ impl Race {
         let number = number_of(&mut self.other).await.unwrap();
         let Race { one, other, observer, .. } = self;
         let first = async {
-            wait_for_lock_waits(observer, &[number]).await.unwrap();
+            let waits = wait_for_lock_waits(observer, &[number]).await;
+            waits.unwrap_or_else(|error| panic!("{sql}: {error}"));
             for sql in then {
                 if let Some(code) = send(one, sql).await {
                     return Some(code);
@@ -128,7 +129,8 @@ const BY_PREDICATE: [&str; 5] = [
     "UPDATE notes SET word = 'd', n = 8 WHERE word = 'a' AND n >= 0",
     "UPDATE notes SET id = id + 100 WHERE word = 'a'",
     "DELETE FROM notes WHERE word = 'a'",
-    "INSERT INTO copies (id, n) SELECT id, n FROM notes WHERE word = 'a'",
+    // Without `n` an index would do, which the writer of `n` does not lock.
+    "INSERT INTO copies (id, n) SELECT id, n FROM notes WHERE word = 'a' AND n >= 0",
 ];
 
 /// One row leaves the predicate, one comes, one is new.
@@ -139,44 +141,41 @@ const MEANWHILE: [&str; 4] = [
     "COMMIT",
 ];
 
-on_each_server!(
-    two_sessions_on_one_predicate_lose_nothing,
-    |server: &'static Server| async move {
-        let mut race = Race::meet(server).await;
-        for level in LEVELS {
-            race.both(&format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}")).await;
-            for (number, sql) in BY_PREDICATE.into_iter().enumerate() {
-                race.fill().await;
-                // Every other statement is part of a transaction.
-                let alone = number % 2 == 0;
-                run(&mut race.one, "BEGIN").await;
-                run(&mut race.one, "UPDATE notes SET n = 5 WHERE id = 10").await;
-                if !alone {
-                    run(&mut race.other, "BEGIN").await;
-                    run(&mut race.other, "UPDATE notes SET n = 6 WHERE id = 60").await;
-                }
-                let (of_other, of_one) = race.waiting(sql, &MEANWHILE).await;
-                for code in [of_other, of_one].into_iter().flatten() {
-                    assert_eq!(code, DEADLOCK, "{level}: {sql}");
-                }
-                if of_one.is_some() {
-                    for sql in ["BEGIN"].iter().chain(&MEANWHILE) {
-                        // The winner may still hold what is needed, until it commits.
-                        if !alone {
-                            run(&mut race.other, "COMMIT").await;
-                        }
-                        run(&mut race.one, sql).await;
-                    }
-                }
-                if of_other.is_some() {
-                    run(&mut race.other, sql).await;
-                }
-                run(&mut race.other, "COMMIT").await;
-                race.compare(&format!("{level}: {sql}")).await;
+on_each_server!(two_sessions_on_one_predicate_lose_nothing, |server: &'static Server| async move {
+    let mut race = Race::meet(server).await;
+    for level in LEVELS {
+        race.both(&format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}")).await;
+        for (number, sql) in BY_PREDICATE.into_iter().enumerate() {
+            race.fill().await;
+            // Every other statement is part of a transaction.
+            let alone = number % 2 == 0;
+            run(&mut race.one, "BEGIN").await;
+            run(&mut race.one, "UPDATE notes SET n = 5 WHERE id = 10").await;
+            if !alone {
+                run(&mut race.other, "BEGIN").await;
+                run(&mut race.other, "UPDATE notes SET n = 6 WHERE id = 60").await;
             }
+            let (of_other, of_one) = race.waiting(sql, &MEANWHILE).await;
+            for code in [of_other, of_one].into_iter().flatten() {
+                assert_eq!(code, DEADLOCK, "{level}: {sql}");
+            }
+            if of_one.is_some() {
+                for sql in ["BEGIN"].iter().chain(&MEANWHILE) {
+                    // The winner may still hold what is needed, until it commits.
+                    if !alone {
+                        run(&mut race.other, "COMMIT").await;
+                    }
+                    run(&mut race.one, sql).await;
+                }
+            }
+            if of_other.is_some() {
+                run(&mut race.other, sql).await;
+            }
+            run(&mut race.other, "COMMIT").await;
+            race.compare(&format!("{level}: {sql}")).await;
         }
     }
-);
+});
 
 /// How the session that gives way in a deadlock comes to it: what it does first, and the statement that waits.
 const GIVING_WAY: [(&[&str], &str); 5] = [
@@ -198,11 +197,13 @@ on_each_server!(a_deadlock_can_be_tried_again, |server: &'static Server| async m
         for (before, sql) in GIVING_WAY {
             race.fill().await;
             // Who has written more wins.
-            let heavy = "INSERT INTO copies (id, n) VALUES (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1)";
+            let heavy =
+                "INSERT INTO copies (id, n) VALUES (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1)";
             for sql in ["BEGIN", heavy, "UPDATE notes SET n = 3 WHERE id = 30"] {
                 run(&mut race.one, sql).await;
             }
-            run(&mut race.one, "INSERT INTO notes (id, word, n, code) VALUES (70, 'z', 0, 1)").await;
+            run(&mut race.one, "INSERT INTO notes (id, word, n, code) VALUES (70, 'z', 0, 1)")
+                .await;
             for sql in before {
                 run(&mut race.other, sql).await;
             }
@@ -226,7 +227,7 @@ on_each_server!(a_deadlock_can_be_tried_again, |server: &'static Server| async m
 const LOCKED_OUT: [&str; 4] = [
     "UPDATE notes SET n = 2 WHERE word = 'a' AND id > 10",
     "UPDATE notes SET n = 2 WHERE id = 20",
-    "INSERT INTO copies (id, n) SELECT id, n FROM notes WHERE word = 'a'",
+    "INSERT INTO copies (id, n) SELECT id, n FROM notes WHERE word = 'a' AND n >= 0",
     "INSERT INTO notes (id, word, n) VALUES (20, 'x', 0) ON DUPLICATE KEY UPDATE n = 2",
 ];
 
@@ -243,7 +244,7 @@ async fn lock_waits_end(server: &Server, whole: bool) {
             run(&mut race.other, "UPDATE notes SET n = 1 WHERE word = 'b'").await;
             let context = format!("{begin}: {sql}");
             assert_eq!(send(&mut race.other, sql).await, Some(LOCK_WAIT_TIMEOUT), "{context}");
-            run(&mut race.other, "UPDATE notes SET n = 1 WHERE word = 'c' AND id < 60").await;
+            run(&mut race.other, "UPDATE notes SET n = 1 WHERE id = 50").await;
             let end = if number % 2 == 0 { "COMMIT" } else { "ROLLBACK" };
             run(&mut race.other, end).await;
             run(&mut race.other, "SET autocommit = 1").await;
@@ -340,7 +341,9 @@ fn write(random: &mut StdRng) -> String {
         1 => format!("UPDATE notes SET word = '{to}', n = {n} WHERE word = '{from}' AND n % 2 = 0"),
         2 => format!("UPDATE notes SET word = '{to}' WHERE id = {id}"),
         3 => format!("UPDATE notes SET n = n + 1 WHERE word = '{from}' ORDER BY id LIMIT 2"),
-        4 => format!("UPDATE notes a JOIN copies b ON b.id = a.id SET a.n = b.n, b.n = {n} WHERE a.word = '{from}'"),
+        4 => format!(
+            "UPDATE notes a JOIN copies b ON b.id = a.id SET a.n = b.n, b.n = {n} WHERE a.word = '{from}'"
+        ),
         5 => format!("DELETE FROM notes WHERE word = '{from}' AND n > 50"),
         6 => format!("DELETE FROM notes WHERE id = {id}"),
         7 => format!("INSERT INTO notes (id, word, n) VALUES ({id}, '{to}', {n})"),
@@ -349,7 +352,9 @@ fn write(random: &mut StdRng) -> String {
              ON DUPLICATE KEY UPDATE n = n + 1, code = VALUES(code)"
         ),
         9 => format!("REPLACE INTO notes (id, word, n, code) VALUES ({id}, '{to}', {n}, {n} % 5)"),
-        10 => format!("INSERT IGNORE INTO copies (id, n) SELECT id, n FROM notes WHERE word = '{from}'"),
+        10 => format!(
+            "INSERT IGNORE INTO copies (id, n) SELECT id, n FROM notes WHERE word = '{from}'"
+        ),
         _ => format!("UPDATE notes SET id = id + 10 WHERE id = {id}"),
     }
 }
