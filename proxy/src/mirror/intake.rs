@@ -29,7 +29,7 @@ impl Shared {
             return None;
         }
         let id = self.open(debt, record, |state, _| state.expanding += 1);
-        self.spawn_expansion(id);
+        self.spawn_expansion(id, Priority::Live);
         Some(id)
     }
 
@@ -61,8 +61,8 @@ impl Shared {
     }
 
     /// Starts an expansion that has been counted in `State::expanding`.
-    pub(crate) fn spawn_expansion(self: &Arc<Self>, id: DebtId) {
-        self.spawn(expand_debt(self.clone(), id));
+    pub(crate) fn spawn_expansion(self: &Arc<Self>, id: DebtId, priority: Priority) {
+        self.spawn(expand_debt(self.clone(), id, priority));
     }
 
     /// Looks up the keys of every open debt again, under the ruleset that is live now.
@@ -83,7 +83,7 @@ impl Shared {
             }
             state.expanding += 1;
         }
-        self.spawn_expansion(id);
+        self.spawn_expansion(id, Priority::Owed);
     }
 
     /// Ends work of entries in the books and in the metrics, and lets done records go.
@@ -126,7 +126,7 @@ impl Shared {
         }
     }
 
-    fn queue_units(&self, id: DebtId, units: Units) {
+    fn queue_units(&self, id: DebtId, units: Units, priority: Priority) {
         let mut state = self.state.lock();
         let Some((_, entries)) = state.ledger.debt(id) else { return };
         let mut swept = false;
@@ -138,7 +138,7 @@ impl Shared {
             match unit {
                 Unit::Refresh { target, stale } => {
                     let waiter = Some(Waiter::Entry(entry));
-                    let unparked = state.queue.request(target, stale, waiter, Priority::Live);
+                    let unparked = state.queue.request(target, stale, waiter, priority);
                     for entry in unparked {
                         state.ledger.set_parked(entry, false);
                     }
@@ -172,7 +172,7 @@ impl Shared {
 }
 
 /// Looks up the keys of one debt, queues them, and lets go of its hold on the entries.
-async fn expand_debt(shared: Arc<Shared>, id: DebtId) {
+async fn expand_debt(shared: Arc<Shared>, id: DebtId, priority: Priority) {
     let mut wait = Duration::from_millis(limits::REFRESH_RETRY_MS_MIN);
     loop {
         let Some((debt, entries)) = shared.state.lock().ledger.debt(id) else { break };
@@ -199,7 +199,7 @@ async fn expand_debt(shared: Arc<Shared>, id: DebtId) {
                 expand::collapse(&ruleset, &debt, "lookup-refused")
             }
         };
-        shared.queue_units(id, units);
+        shared.queue_units(id, units, priority);
         if !Arc::ptr_eq(&ruleset, &shared.ruleset()) {
             continue;
         }

@@ -19,6 +19,7 @@ mod ledger;
 mod lookup;
 mod old_image;
 mod owed;
+mod pace;
 mod parts;
 mod queue;
 mod record;
@@ -32,7 +33,7 @@ mod watermark;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -84,6 +85,7 @@ impl Mirror {
             control: parts.control,
             store: parts.store,
             journal: parts.journal,
+            paces: pace::Paces::new(Instant::now(), parts.metrics.clone()),
             metrics: parts.metrics,
             rulesets: parts.rulesets,
             served: parts.served,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::DebtId;
 use super::owed;
 use super::parts::{Shared, State};
+use super::queue::Priority;
 use super::queue::Target;
 use super::record::{Debt, OldDriving, OldImage};
 use crate::journal::RecordId;
@@ -203,7 +204,7 @@ impl Shared {
             self.expand_again(id);
         }
         for id in ended {
-            self.spawn_expansion(id);
+            self.spawn_expansion(id, Priority::Owed);
         }
         left
     }
