@@ -286,6 +286,11 @@ impl Mirror {
         watermark::raise(&self.shared, table, value);
     }
 
+    /// The counter was set back: MySQL is asked anew.
+    pub fn forget_watermark(&self, table: &str) {
+        watermark::forget(&self.shared, table);
+    }
+
     /// Works off what is owed until the deadline, then stops. What is left stays in the journal,
     /// which the caller closes afterwards.
     pub async fn drain(&self, deadline: Duration) -> bool {

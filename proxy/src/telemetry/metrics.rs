@@ -28,6 +28,7 @@ pub struct Metrics {
     pub parked: IntGaugeVec,
     /// Sweeps still owed, by table.
     pub sweeps_owed: IntGaugeVec,
+    pub sweeps: IntCounterVec,
     /// Seconds from MySQL's commit to DynamoDB's acknowledgement, by table.
     pub lag: HistogramVec,
     /// DynamoDB requests by operation and outcome (`ok`, `conflict`, `throttled`, `error`).
@@ -232,6 +233,7 @@ impl Metrics {
             owed: gauges(&r, "segue_owed", "Entries owed to DynamoDB.", &["table"]),
             parked: gauges(&r, "segue_parked", "Owed entries parked with a reason.", &["table"]),
             sweeps_owed: gauges(&r, "segue_sweeps_owed", "Sweeps owed.", &["table"]),
+            sweeps: counters(&r, "segue_sweeps_total", "Sweeps begun.", &["table"]),
             lag: histograms(&r, "segue_lag_seconds", "Seconds from commit to applied.", &["table"]),
             dynamodb_calls,
             dynamodb_seconds,
@@ -287,7 +289,7 @@ impl Metrics {
     /// Shows the books of a mapped table from its first moment, so that a rate over its first entry is
     /// right.
     pub fn show_table(&self, table: &str) {
-        for counter in [&self.captured, &self.seen, &self.applied, &self.superseded] {
+        for counter in [&self.captured, &self.seen, &self.applied, &self.superseded, &self.sweeps] {
             counter.with_label_values(&[table]);
         }
         for gauge in [&self.owed, &self.parked, &self.sweeps_owed] {
