@@ -19,9 +19,14 @@ pub(crate) struct Target {
     pub key: Vec<Cell>,
 }
 
+/// How urgent a refresh is, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Priority {
+    /// Of a commit of now.
     Live,
+    /// Tried before, or left by an earlier process.
+    Owed,
+    /// Of a sweep.
     Sweep,
 }
 
@@ -117,7 +122,7 @@ impl Queue {
 
     /// Takes up to `most` keys of one entity to run.
     pub fn take(&mut self, most: usize) -> Vec<(Target, BTreeSet<ItemKey>)> {
-        for priority in [Priority::Live, Priority::Sweep] {
+        for priority in [Priority::Live, Priority::Owed, Priority::Sweep] {
             let Some((order, queues)) = self.lanes.get_mut(&priority) else { continue };
             while let Some(entity) = order.pop_front() {
                 let Some(queue) = queues.get_mut(&entity) else { continue };

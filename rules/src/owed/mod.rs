@@ -2,12 +2,14 @@
 //! journal record may go.
 //! Never here: clocks (times are handed in), queues over many keys, stores, the steps of a refresh.
 
+mod backlog;
 mod fate;
 mod job;
 mod ledger;
 mod sweep;
 mod uncertain;
 
+pub use backlog::{Backlog, Print, Shape, Shelved};
 pub use fate::{Answer, Fate, fate};
 pub use job::{Asked, Job, JobState, Parking};
 pub use ledger::{Closed, Counts, DebtId, Ending, EntryId, Ledger};
