@@ -94,8 +94,33 @@ pub const EXPANDED_KEYS_MAX: usize = 100_000;
 /// Expansions that read MySQL at the same time; bounds the control pool's connections.
 pub const EXPANSIONS_CONCURRENT: usize = 4;
 
-/// Keys in the refresh queue (about 200 bytes each) before new ones collapse to an owed sweep.
-pub const OWED_KEYS_MAX: usize = 1_000_000;
+/// Keys in the refresh queue (up to 1.5 KiB each, while they are tried again and again) before new ones collapse
+/// to an owed sweep. Changes of joined rows and parked keys get there; debts wait in the journal long before.
+pub const OWED_KEYS_MAX: usize = 200_000;
+
+/// Captured entries of one table that are worked on from memory (about 2 KiB each with their keys); further ones
+/// wait in the journal. Far more than are under way at once, so a DynamoDB that answers is never waited for.
+pub const ENTRIES_WORKED_ON_MAX: u64 = 4_096;
+
+/// Debts that wait in the journal alone (about 100 bytes each) before new ones become owed sweeps.
+pub const BACKLOG_DEBTS_MAX: usize = 1_000_000;
+
+/// Debts read from the journal at once.
+pub const BACKLOG_READ_RECORDS: usize = 256;
+
+/// Debts of an earlier process that wait in memory for the end of its writes and commits; further ones wait in
+/// the journal.
+pub const DEBTS_WAITING_MAX: usize = 4_096;
+
+/// Keys in the queue while rows owed by an earlier process are refreshed early.
+pub const BACKLOG_EARLY_REFRESHES: usize = 1_024;
+
+/// Entries of one table, worked on from memory, beyond which the record of an AUTO_INCREMENT insert is written
+/// anew with its key: after a crash, the range that it was owed as may have grown by all rows inserted since.
+pub const ENTRIES_NARROWED_IN_MEMORY_MAX: u64 = 256;
+
+/// Time between two lines of the log while a long journal is read at start.
+pub const START_PROGRESS: Duration = Duration::from_secs(2);
 
 /// Keys of one entity that a refresh reads with one view query.
 pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
@@ -294,6 +319,10 @@ pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
 
 /// Most bytes of one journal record; a transaction's dirty keys stay far below.
 pub const JOURNAL_RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes beyond `journal.max_bytes` that are kept for records of owed sweeps, each of which stands for any
+/// number of others: at most a few for each table.
+pub const JOURNAL_RESERVE_BYTES: u64 = 1 << 20;
 
 /// Most bytes of records that one write (and one sync) of the journal carries, beyond its first record.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 8 << 20;

@@ -2,6 +2,7 @@
 //! journal record may go.
 //! Never here: clocks (times are handed in), queues over many keys, stores, the steps of a refresh.
 
+mod backlog;
 mod fate;
 mod hot;
 mod job;
@@ -10,6 +11,7 @@ mod pace;
 mod sweep;
 mod uncertain;
 
+pub use backlog::{Backlog, Print, Shape, Shelved};
 pub use fate::{Answer, Fate, fate};
 pub use hot::{Heat, HotKeys};
 pub use job::{Asked, Job, JobState, Parking};
