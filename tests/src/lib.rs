@@ -3,6 +3,7 @@
 
 pub mod chaos;
 pub mod harness;
+pub mod load;
 pub mod locks;
 pub mod recorder;
 pub mod scene;

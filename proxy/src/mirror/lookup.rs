@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use segue_rules::catalog::Table;
+use segue_rules::catalog::{DataType, Table};
 use segue_rules::entity::{KeyedSelect, ReverseJoin, Ruleset, SourceTable};
 use segue_rules::value::{Cell, Row, TableName};
 
@@ -26,6 +26,15 @@ pub(crate) enum LookupError {
 impl LookupError {
     pub fn is_transient(&self) -> bool {
         matches!(self, LookupError::Control(ControlError::Transient(_)))
+    }
+}
+
+/// An AUTO_INCREMENT value as MySQL answers it for a column of this type.
+fn integer(kind: &DataType, value: u64) -> Option<Cell> {
+    match kind {
+        DataType::Integer { unsigned: true, .. } => Some(Cell::UInt(value)),
+        DataType::Integer { unsigned: false, .. } => i64::try_from(value).ok().map(Cell::Int),
+        _ => None,
     }
 }
 
@@ -93,6 +102,13 @@ impl Lookup<'_> {
         let column = table.auto_increment().ok_or_else(|| LookupError::NoKey(name.clone()))?;
         if to.is_none() && self.next_number(name).await? < from {
             return Err(LookupError::SetBack(name.clone()));
+        }
+        if to == Some(from)
+            && table.row_key() == Some(&[column])
+            && let Some(cell) = integer(&table.columns[column].data_type, from)
+        {
+            // One row, named by its key: most inserts.
+            return Ok(vec![vec![cell]]);
         }
         let column = quoted(table, &[column]);
         let key = quoted(table, table.row_key().unwrap_or_default());

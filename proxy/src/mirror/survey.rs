@@ -49,6 +49,9 @@ impl SweepTicket {
         let waiters = {
             let mut state = self.shared.state.lock();
             let waiters = state.sweeps.done(&self.table, self.shared.now());
+            for entry in &waiters {
+                state.ledger.set_aside(*entry, false);
+            }
             self.shared.set_gauges(&state);
             waiters
         };
