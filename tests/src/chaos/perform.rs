@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::fault::Fault;
 use super::plan::Planned;
 use super::stage::{ChaosStage, Sidecar};
-use crate::harness::Break;
+use crate::harness::{Break, Wire};
 
 /// A statement of the one who disturbs: in a server that is away or locked by another it fails.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
@@ -101,25 +101,6 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
             sleep(*time).await;
             stage.engine.resume().await?;
         }
-        Fault::CutWire { sidecar: number } => sidecar(number).wire.cut(Break::Both),
-        Fault::HalfOpenWire { sidecar: number, time } => {
-            sidecar(number).wire.cut(Break::HalfOpen(*time));
-        }
-        Fault::FreezeWire { sidecar: number, time } => {
-            sidecar(number).wire.freeze();
-            sleep(*time).await;
-            sidecar(number).wire.thaw();
-        }
-        Fault::SlowWire { sidecar: number, delay, time } => {
-            sidecar(number).wire.delay(*delay);
-            sleep(*time).await;
-            sidecar(number).wire.delay(Duration::ZERO);
-        }
-        Fault::SilentWire { sidecar: number, time } => {
-            sidecar(number).wire.cut(Break::Silent);
-            sleep(*time).await;
-            sidecar(number).wire.cut(Break::Both);
-        }
         Fault::KillMysql => {
             let _held = stage.server_hands.lock().await;
             stage.server.kill_hard().await?;
@@ -130,6 +111,13 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
             stage.server.stop().await?;
             stage.server.restart().await?;
         }
+        Fault::CutWire { sidecar: number }
+        | Fault::HalfOpenWire { sidecar: number, .. }
+        | Fault::SilentWire { sidecar: number, .. }
+        | Fault::FreezeWire { sidecar: number, .. }
+        | Fault::SlowWire { sidecar: number, .. } => {
+            disturb_wire(&sidecar(number).wire, fault).await;
+        }
         of_mysql => {
             // A server that refuses is one fault less.
             if let Err(error) = disturb_mysql(stage, of_mysql).await {
@@ -138,6 +126,31 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
         }
     }
     Ok(())
+}
+
+async fn disturb_wire(wire: &Wire, fault: &Fault) {
+    match fault {
+        Fault::CutWire { .. } => wire.cut(Break::Both),
+        Fault::HalfOpenWire { time, .. } => {
+            wire.cut(Break::HalfOpen(*time));
+        }
+        Fault::FreezeWire { time, .. } => {
+            wire.freeze();
+            sleep(*time).await;
+            wire.thaw();
+        }
+        Fault::SlowWire { delay, time, .. } => {
+            wire.delay(*delay);
+            sleep(*time).await;
+            wire.delay(Duration::ZERO);
+        }
+        Fault::SilentWire { time, .. } => {
+            wire.cut(Break::Silent);
+            sleep(*time).await;
+            wire.cut(Break::Both);
+        }
+        _ => {}
+    }
 }
 
 async fn disturb_mysql(stage: &ChaosStage, fault: &Fault) -> Result<()> {
