@@ -202,6 +202,12 @@ impl Recorder {
         self.send_packet(0, &payload).await
     }
 
+    /// A packet that the server sends without being asked.
+    pub async fn unasked(&mut self) -> Result<Vec<u8>> {
+        self.line.begin();
+        Ok(self.packet().await?.frames)
+    }
+
     /// Reads what comes, at most `limit` bytes; empty at the end of the connection.
     pub async fn read_some(&mut self, limit: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; limit];
