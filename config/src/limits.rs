@@ -94,14 +94,70 @@ pub const EXPANDED_KEYS_MAX: usize = 100_000;
 /// Expansions that read MySQL at the same time; bounds the control pool's connections.
 pub const EXPANSIONS_CONCURRENT: usize = 4;
 
-/// Keys in the refresh queue (about 200 bytes each) before new ones collapse to an owed sweep.
-pub const OWED_KEYS_MAX: usize = 1_000_000;
+/// Keys in the refresh queue (up to 1.5 KiB each, while they are tried again and again) before new ones collapse
+/// to an owed sweep. Changes of joined rows and parked keys get there; debts wait in the journal long before.
+pub const OWED_KEYS_MAX: usize = 200_000;
+
+/// Captured entries of one table that are worked on from memory (about 2 KiB each with their keys); further ones
+/// wait in the journal. Far more than are under way at once, so a DynamoDB that answers is never waited for.
+pub const ENTRIES_WORKED_ON_MAX: u64 = 4_096;
+
+/// Debts that wait in the journal alone (about 100 bytes each) before new ones become owed sweeps.
+pub const BACKLOG_DEBTS_MAX: usize = 1_000_000;
+
+/// Debts read from the journal at once.
+pub const BACKLOG_READ_RECORDS: usize = 256;
+
+/// Debts of an earlier process that wait in memory for the end of its writes and commits; further ones wait in
+/// the journal.
+pub const DEBTS_WAITING_MAX: usize = 4_096;
+
+/// Keys in the queue while rows owed by an earlier process are refreshed early.
+pub const BACKLOG_EARLY_REFRESHES: usize = 1_024;
+
+/// Entries of one table, worked on from memory, beyond which the record of an AUTO_INCREMENT insert is written
+/// anew with its key: after a crash, the range that it was owed as may have grown by all rows inserted since.
+pub const ENTRIES_NARROWED_IN_MEMORY_MAX: u64 = 256;
+
+/// Time between two lines of the log while a long journal is read at start.
+pub const START_PROGRESS: Duration = Duration::from_secs(2);
 
 /// Keys of one entity that a refresh reads with one view query.
 pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
 
 /// Batches of refreshes under way at the same time.
 pub const REFRESH_BATCHES_CONCURRENT: usize = 8;
+
+/// Of them, batches that only keys of a commit of now may take: what is owed for long does not delay them.
+pub const REFRESH_BATCHES_LIVE: usize = 2;
+
+/// A commit counts as one of now for so long, and for so many attempts.
+pub const LIVE_FOR: Duration = Duration::from_secs(5);
+pub const LIVE_ATTEMPTS: u32 = 4;
+
+/// Keys that grow old looked at in one go: bounds how long the queue is held.
+pub const LIVE_AGED_AT_ONCE: usize = 1_000;
+
+/// A batch that takes longer makes room for the next; some of its writes hang.
+pub const REFRESH_BATCH_LINGERS: Duration = Duration::from_millis(250);
+
+/// Batches that linger at the same time (each holds up to `REFRESH_BATCH_KEYS_MAX` keys).
+pub const REFRESH_BATCHES_LINGERING: usize = 32;
+
+/// Milliseconds over which those who wait for a paused partition come back.
+pub const PARTITION_PAUSES_APART_MS: u64 = 50;
+
+/// Hot keys are counted, and named, for so long at a time.
+pub const HOT_KEYS_WINDOW: Duration = Duration::from_secs(60);
+
+/// Hot keys named at a time.
+pub const HOT_KEYS_NAMED_MAX: usize = 10;
+
+/// Writes in a window from which a key is hot: one a second.
+pub const HOT_KEY_WRITES_MIN: u64 = 60;
+
+/// Characters of a hot key's value in its label.
+pub const HOT_KEY_CHARS_MAX: usize = 100;
 
 /// Items of one batch that are written at the same time.
 pub const REFRESH_WRITES_CONCURRENT: usize = 16;
@@ -263,6 +319,10 @@ pub const JOURNAL_SEGMENT_BYTES: u64 = 16 << 20;
 
 /// Most bytes of one journal record; a transaction's dirty keys stay far below.
 pub const JOURNAL_RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes beyond `journal.max_bytes` that are kept for records of owed sweeps, each of which stands for any
+/// number of others: at most a few for each table.
+pub const JOURNAL_RESERVE_BYTES: u64 = 1 << 20;
 
 /// Most bytes of records that one write (and one sync) of the journal carries, beyond its first record.
 pub const JOURNAL_BATCH_BYTES_MAX: usize = 8 << 20;

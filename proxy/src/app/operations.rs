@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::console::{FaultsAtWork, Health, Operations, Part};
 use crate::control::Live;
 use crate::dynamo::{Faults, Store};
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, ParkedFilter};
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
 
@@ -62,6 +62,9 @@ impl SidecarOperations {
 
     fn journal(&self) -> Part {
         match self.metrics.journal_errors.get() {
+            0 if self.mirror.journal_full() => {
+                Part::ill("full: single keys become owed sweeps (journal.max_bytes)")
+            }
             0 => Part::well(),
             errors => Part::ill(format!("{errors} write failure(s) since the start")),
         }
@@ -101,8 +104,12 @@ impl Operations for SidecarOperations {
         })
     }
 
-    fn owed(&self) -> Value {
-        shown(&self.mirror.owed())
+    fn owed(&self, filter: &ParkedFilter) -> Value {
+        shown(&self.mirror.owed(filter))
+    }
+
+    fn retry_parked(&self) -> usize {
+        self.mirror.retry_parked()
     }
 
     fn sweep(&self, tables: Vec<TableName>) -> BoxFuture<'_, ()> {
@@ -110,7 +117,7 @@ impl Operations for SidecarOperations {
     }
 
     fn sweeps(&self) -> Value {
-        shown(&self.mirror.owed().sweeps)
+        shown(&self.mirror.owed(&ParkedFilter::default()).sweeps)
     }
 
     fn faults(&self) -> Option<Value> {

@@ -8,13 +8,18 @@ use segue_config::faults::FaultScript;
 use segue_rules::value::TableName;
 use serde::Serialize;
 
+use crate::mirror::ParkedFilter;
+
 /// Operations of the running sidecar.
 pub trait Operations: Send + Sync + 'static {
     /// Looks at every part now.
     fn health(&self) -> BoxFuture<'_, Health>;
 
-    /// Owed work by table, with what is parked and why.
-    fn owed(&self) -> serde_json::Value;
+    /// Owed work by table, with what is parked and why, as far as the filter admits it.
+    fn owed(&self, filter: &ParkedFilter) -> serde_json::Value;
+
+    /// Tries every parked key again. How many there were.
+    fn retry_parked(&self) -> usize;
 
     /// Owes a refresh of all existing rows of these tables.
     fn sweep(&self, tables: Vec<TableName>) -> BoxFuture<'_, ()>;

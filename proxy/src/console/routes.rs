@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use segue_config::faults::FaultScript;
 use segue_config::limits::{DIGESTS_REPORTED_MAX, HTTP_BODY_BYTES_MAX};
 use segue_config::nearest;
@@ -25,6 +25,7 @@ use super::answer::Fault;
 use super::guard::{self, Exposure};
 use super::{Console, Health};
 use crate::control::Target;
+use crate::mirror::ParkedFilter;
 
 /// Most characters of a `who` that a request gives for the audit log.
 const WHO_CHARACTERS_MAX: usize = 100;
@@ -39,6 +40,7 @@ pub(super) fn router(console: Arc<Console>, exposure: Exposure) -> Router {
         .route("/healthz", get(health))
         .route("/api/phases", get(phases).put(set_phase))
         .route("/api/owed", get(owed))
+        .route("/api/owed/retry", post(retry_owed))
         .route("/api/digests", get(digests))
         .route("/api/faults", get(faults).put(set_faults).delete(end_faults))
         .route("/api/sweeps", get(sweeps).post(start_sweeps))
@@ -55,9 +57,10 @@ pub(super) fn router(console: Arc<Console>, exposure: Exposure) -> Router {
         .with_state(console)
 }
 
-async fn metrics(State(console): Shared) -> Response {
+async fn metrics(State(console): Shared, headers: HeaderMap) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, console.metrics.render()).into_response()
+    let values = guard::authorized(&headers, &console).is_ok();
+    (kind, console.metrics.render(values)).into_response()
 }
 
 /// Always 200 while the process serves: trouble elsewhere is no reason to restart the sidecar.
@@ -135,8 +138,24 @@ async fn set_phase(State(console): Shared, body: Body) -> Result<Json<Value>, Fa
 /// What is shown in place of row values to a request without the token.
 const HIDDEN: &str = "(hidden: needs the token)";
 
-async fn owed(State(console): Shared, headers: HeaderMap) -> Json<Value> {
-    let mut report = console.operations.owed();
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwedRequest {
+    table: Option<String>,
+    entity: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn owed(
+    State(console): Shared,
+    headers: HeaderMap,
+    asked: Result<Query<OwedRequest>, QueryRejection>,
+) -> Result<Json<Value>, Fault> {
+    let Query(OwedRequest { table, entity, limit }) = asked.map_err(|rejection| {
+        let hint = "?table=...&entity=...&limit=...; each of them may be left out";
+        Fault::bad_request(rejection.body_text(), hint)
+    })?;
+    let mut report = console.operations.owed(&ParkedFilter { table, entity, limit });
     if guard::authorized(&headers, &console).is_err() {
         for parked in report["parked"].as_array_mut().into_iter().flatten() {
             // Both name the row by its values.
@@ -144,7 +163,12 @@ async fn owed(State(console): Shared, headers: HeaderMap) -> Json<Value> {
             parked["reason"] = HIDDEN.into();
         }
     }
-    Json(report)
+    Ok(Json(report))
+}
+
+async fn retry_owed(State(console): Shared) -> Response {
+    let retried = console.operations.retry_parked();
+    (StatusCode::ACCEPTED, Json(json!({ "retried": retried }))).into_response()
 }
 
 /// Statements by digest, those that took most time first.

@@ -14,7 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+
 use crate::control::testing::ruleset;
+use crate::mirror::ParkedFilter;
 
 #[derive(Default)]
 struct Recorded(Mutex<Vec<TableName>>);
@@ -33,8 +35,13 @@ impl Operations for Recorded {
             }
         })
     }
-    fn owed(&self) -> Value {
-        json!({"parked_total": 1, "parked": [{"key": "[S(\"a@b\")]", "reason": "a@b again"}]})
+    fn owed(&self, filter: &ParkedFilter) -> Value {
+        let parked = json!([{"key": "[S(\"a@b\")]", "reason": "a@b again"}]);
+        let asked = json!([filter.table, filter.entity, filter.limit]);
+        json!({"parked_total": 1, "parked": parked, "asked": asked})
+    }
+    fn retry_parked(&self) -> usize {
+        3
     }
     fn sweep(&self, tables: Vec<TableName>) -> BoxFuture<'_, ()> {
         self.0.lock().extend(tables);
@@ -124,6 +131,22 @@ async fn values_of_parked_rows_are_shown_only_with_the_token() {
     assert_eq!(status, 200);
     assert!(!body.contains("a@b") && body.contains("\"parked_total\":1"), "{body}");
     assert!(served.ask("GET", "/api/owed", TOKEN, "").await.1.contains("a@b"));
+}
+
+#[tokio::test]
+async fn parked_keys_are_listed_as_asked_and_tried_again_on_demand() {
+    let served = served("127.0.0.1:0").await;
+    let path = "/api/owed?table=a%20b&limit=5";
+    let (status, body) = served.ask("GET", path, TOKEN, "").await;
+    assert_eq!(status, 200);
+    assert!(body.contains("\"asked\":[\"a b\",null,5]"), "{body}");
+    for wrong in ["/api/owed?limit=-1", "/api/owed?limt=5"] {
+        let (status, body) = served.ask("GET", wrong, TOKEN, "").await;
+        assert!(status == 400 && body.contains("limit=..."), "{status} {body}");
+    }
+    let (status, body) = served.ask("POST", "/api/owed/retry", TOKEN, "").await;
+    assert_eq!((status, body.as_str()), (202, "{\"retried\":3}"));
+    assert_eq!(served.ask("POST", "/api/owed/retry", "", "").await.0, 401);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 //! dies before, the record it removes. One thread owns the files.
 
 mod mark;
+mod places;
+mod read;
 mod record;
 mod recovery;
 mod segment;
@@ -20,6 +22,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use segue_config::limits::JOURNAL_RESERVE_BYTES;
 use tokio::sync::oneshot;
 
 use crate::telemetry::Metrics;
@@ -57,8 +60,8 @@ pub enum JournalError {
 /// What opening found.
 #[derive(Debug, Default)]
 pub struct Recovery {
-    /// Live records in append order.
-    pub records: Vec<(RecordId, Vec<u8>)>,
+    /// Live records in append order; [`Journal::read`] has what they hold.
+    pub records: Vec<RecordId>,
     /// Bytes skipped because a record was damaged (not a torn tail): the caller owes sweeps. They are
     /// reported at every opening until their segment is gone.
     pub damaged_bytes: u64,
@@ -97,9 +100,26 @@ impl Journal {
     /// Appends a record; returns once it is as durable as the setting says. Where the future is dropped
     /// before, the record may be written nevertheless; it is then live until the next opening.
     pub async fn append(&self, record: Vec<u8>) -> Result<RecordId, JournalError> {
+        self.append_beyond(record, 0).await
+    }
+
+    /// The same for a record that stands for many others: there is room for it even in a full journal.
+    pub async fn append_in_reserve(&self, record: Vec<u8>) -> Result<RecordId, JournalError> {
+        self.append_beyond(record, JOURNAL_RESERVE_BYTES).await
+    }
+
+    async fn append_beyond(&self, record: Vec<u8>, more: u64) -> Result<RecordId, JournalError> {
         let shared = &self.owner.shared;
-        let written = shared.enqueue(record)?;
+        let written = shared.enqueue(record, more)?;
         written.await.map_err(|_| shared.closed_error())?
+    }
+
+    /// What live records hold, in the order asked for. `None`: the record is not live, or its bytes are
+    /// damaged by now.
+    pub async fn read(&self, ids: Vec<RecordId>) -> Vec<Option<Vec<u8>>> {
+        let (shared, count) = (Arc::clone(&self.owner.shared), ids.len());
+        let read = tokio::task::spawn_blocking(move || read::all(&shared, &ids));
+        read.await.unwrap_or_else(|_| vec![None; count])
     }
 
     /// Marks a record done. Written lazily: a crash may bring the record back, never lose one.
@@ -127,6 +147,11 @@ impl Journal {
     /// Bytes of the records that are live.
     pub fn live_bytes(&self) -> u64 {
         self.owner.shared.live_bytes()
+    }
+
+    /// Whether a tenth of the bound on live bytes is free.
+    pub fn has_room(&self) -> bool {
+        self.owner.shared.has_room()
     }
 
     /// Writes and syncs everything pending, then closes. Later appends fail.

@@ -73,6 +73,14 @@ enum Found {
     Damaged,
 }
 
+/// The payload of a record whose bytes these should be.
+pub(super) fn payload(bytes: &[u8], id: u64) -> Option<&[u8]> {
+    match find(bytes, 0) {
+        Found::Whole(Record::Put { id: found, payload }, _) if found == id => Some(&bytes[payload]),
+        _ => None,
+    }
+}
+
 /// How a run of bytes ends.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {

@@ -1,13 +1,13 @@
 //! Opening: the lock, reading every segment, cutting a torn tail.
 //! Never here: writing records.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::record::{Record, scan};
+use super::places::{Place, Places};
+use super::record::{OVERHEAD_BYTES, Record, scan};
 use super::{JournalError, RecordId, Recovery, mark, segment};
 
 /// A segment that is full: only read and deleted.
@@ -26,8 +26,7 @@ pub(super) struct Sealed {
 pub(super) struct Found {
     pub recovery: Recovery,
     pub segments: Vec<Sealed>,
-    /// Segment of each live record.
-    pub places: HashMap<u64, u64>,
+    pub places: Places,
     pub next_id: u64,
     pub next_segment: u64,
 }
@@ -59,7 +58,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
 pub(super) fn read(folder: &Path) -> io::Result<Found> {
     let gaps = mark::establish(folder)?;
     let numbers = segment::numbers(folder)?;
-    let mut live: BTreeMap<u64, (u64, Vec<u8>)> = BTreeMap::new();
+    let mut places = Places::default();
     let mut segments = Vec::new();
     let (mut damaged_bytes, mut torn_tail, mut greatest_id) = (0, false, 0);
     for &number in &numbers {
@@ -67,11 +66,13 @@ pub(super) fn read(folder: &Path) -> io::Result<Found> {
         let tally = scan(&bytes, |record| match record {
             Record::Put { id, payload } => {
                 greatest_id = greatest_id.max(id);
-                live.insert(id, (number, bytes[payload].to_vec()));
+                let offset = (payload.start - OVERHEAD_BYTES) as u64;
+                let bytes = payload.len() + OVERHEAD_BYTES;
+                places.put(id, Place { segment: number, offset, bytes });
             }
             Record::Remove { id } => {
                 greatest_id = greatest_id.max(id);
-                live.remove(&id);
+                places.forget(id);
             }
         });
         damaged_bytes += tally.damaged_bytes;
@@ -87,13 +88,13 @@ pub(super) fn read(folder: &Path) -> io::Result<Found> {
         }
         segments.push(Sealed { number, bytes: bytes.len() as u64, live: 0, stuck: false });
     }
-    let places: HashMap<u64, u64> = live.iter().map(|(id, (number, _))| (*id, *number)).collect();
-    for number in places.values() {
-        if let Some(sealed) = segments.iter_mut().find(|sealed| sealed.number == *number) {
-            sealed.live += 1;
+    let mut records = Vec::new();
+    for (id, number) in places.all() {
+        records.push(RecordId(id));
+        if let Ok(at) = segments.binary_search_by_key(&number, |sealed: &Sealed| sealed.number) {
+            segments[at].live += 1;
         }
     }
-    let records = live.into_iter().map(|(id, (_, payload))| (RecordId(id), payload)).collect();
     Ok(Found {
         recovery: Recovery { records, damaged_bytes, torn_tail, gaps },
         segments,

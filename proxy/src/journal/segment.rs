@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A segment that is written to.
@@ -67,6 +68,24 @@ pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 
 pub(super) fn read(folder: &Path, number: u64) -> io::Result<Vec<u8>> {
     std::fs::read(path(folder, number))
+}
+
+/// A segment that is read here and there.
+pub(super) struct Reader {
+    pub number: u64,
+    file: File,
+}
+
+impl Reader {
+    pub fn open(folder: &Path, number: u64) -> io::Result<Reader> {
+        Ok(Reader { number, file: File::open(path(folder, number))? })
+    }
+
+    pub fn read(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut into = vec![0; bytes];
+        self.file.read_exact_at(&mut into, offset)?;
+        Ok(into)
+    }
 }
 
 /// Cuts a segment off, durably.

@@ -1,7 +1,6 @@
-//! What callers and the writer's thread share: the queue, and the account of live bytes.
+//! What callers and the writer's thread share: the queue, and where records stand.
 //! Never here: files.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use segue_config::limits;
 use tokio::sync::oneshot;
 
+use super::places::{Place, Places};
 use super::record::OVERHEAD_BYTES;
 use super::{JournalError, RecordId};
 
@@ -39,9 +39,7 @@ struct Inbox {
     /// Nothing is taken up any more.
     closed: bool,
     next_id: u64,
-    /// Bytes of each live or queued record.
-    live: HashMap<u64, u64>,
-    live_bytes: u64,
+    places: Places,
 }
 
 pub(super) struct Shared {
@@ -85,37 +83,48 @@ impl Shared {
     }
 
     /// Takes over what recovery found.
-    pub fn adopt(&self, records: &[(RecordId, Vec<u8>)], next_id: u64) {
+    pub fn adopt(&self, places: Places, next_id: u64) {
         let mut inbox = self.inbox.lock();
-        inbox.next_id = next_id;
-        for (id, payload) in records {
-            let bytes = record_bytes(payload);
-            inbox.live.insert(id.0, bytes);
-            inbox.live_bytes += bytes;
-        }
+        (inbox.places, inbox.next_id) = (places, next_id);
     }
 
     pub fn live_bytes(&self) -> u64 {
-        self.inbox.lock().live_bytes
+        self.inbox.lock().places.live_bytes()
     }
 
+    pub fn has_room(&self) -> bool {
+        self.live_bytes() <= self.bytes_max - self.bytes_max / 10
+    }
+
+    /// Where a live record can be read now.
+    pub fn place(&self, id: RecordId) -> Option<Place> {
+        self.inbox.lock().places.live(id.0)
+    }
+
+    /// Looks at the places, or changes them, in one go.
+    pub fn with_places<T>(&self, work: impl FnOnce(&mut Places) -> T) -> T {
+        work(&mut self.inbox.lock().places)
+    }
+
+    /// `reserve`: bytes beyond the bound that this record may use.
     pub fn enqueue(
         &self,
         payload: Vec<u8>,
+        reserve: u64,
     ) -> Result<oneshot::Receiver<Result<RecordId, JournalError>>, JournalError> {
         let bytes = record_bytes(&payload);
         let mut inbox = self.inbox.lock();
         if inbox.closed || inbox.close.is_some() {
             return Err(self.closed_error());
         }
-        let full = inbox.live_bytes + bytes > self.bytes_max;
+        let live_bytes = inbox.places.live_bytes();
+        let full = live_bytes + bytes as u64 > self.bytes_max + reserve;
         if full || payload.len() > limits::JOURNAL_RECORD_BYTES_MAX {
-            return Err(JournalError::Full { bytes: inbox.live_bytes });
+            return Err(JournalError::Full { bytes: live_bytes });
         }
         let id = inbox.next_id;
         inbox.next_id += 1;
-        inbox.live.insert(id, bytes);
-        inbox.live_bytes += bytes;
+        inbox.places.queue(id, bytes);
         let (answer, written) = oneshot::channel();
         inbox.appends.push(Append { id, payload, answer });
         self.work.notify_one();
@@ -125,8 +134,7 @@ impl Shared {
     /// Never waits for the disk. A record that is not live is passed over.
     pub fn remove(&self, id: RecordId) {
         let mut inbox = self.inbox.lock();
-        if let Some(bytes) = inbox.live.remove(&id.0) {
-            inbox.live_bytes -= bytes;
+        if inbox.places.remove(id.0) {
             if inbox.removals.is_empty() {
                 self.work.notify_one();
             }
@@ -191,15 +199,13 @@ impl Shared {
     pub fn give_back(&self, appends: &[Append], removals: Vec<u64>) {
         let mut inbox = self.inbox.lock();
         for append in appends {
-            if let Some(bytes) = inbox.live.remove(&append.id) {
-                inbox.live_bytes -= bytes;
-            }
+            inbox.places.drop_queued(append.id);
         }
         inbox.removals.extend(removals);
     }
 }
 
 /// Bytes a record takes on disk.
-pub(super) fn record_bytes(payload: &[u8]) -> u64 {
-    (OVERHEAD_BYTES + payload.len()) as u64
+pub(super) fn record_bytes(payload: &[u8]) -> usize {
+    OVERHEAD_BYTES + payload.len()
 }

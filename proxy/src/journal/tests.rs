@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use segue_config::limits::JOURNAL_SEGMENT_BYTES;
+use segue_config::limits::{self, JOURNAL_SEGMENT_BYTES};
 use tempfile::TempDir;
 
 use super::*;
@@ -17,7 +17,15 @@ fn options(durability: Durability) -> JournalOptions {
     JournalOptions { durability, bytes_max: 256 << 20 }
 }
 
-async fn open(folder: &Path) -> (Journal, Recovery) {
+/// What opening found, with what the records hold.
+struct Found {
+    records: Vec<(RecordId, Vec<u8>)>,
+    damaged_bytes: u64,
+    torn_tail: bool,
+    gaps: bool,
+}
+
+async fn open(folder: &Path) -> (Journal, Found) {
     open_with(folder, options(Durability::Write), Arc::new(Metrics::new())).await
 }
 
@@ -25,11 +33,16 @@ async fn open_with(
     folder: &Path,
     options: JournalOptions,
     metrics: Arc<Metrics>,
-) -> (Journal, Recovery) {
-    Journal::open(folder, options, metrics).await.unwrap()
+) -> (Journal, Found) {
+    let (journal, recovery) = Journal::open(folder, options, metrics).await.unwrap();
+    let Recovery { records, damaged_bytes, torn_tail, gaps } = recovery;
+    let held = journal.read(records.clone()).await;
+    let held = held.into_iter().map(|payload| payload.expect("a live record can be read"));
+    let records = records.into_iter().zip(held).collect();
+    (journal, Found { records, damaged_bytes, torn_tail, gaps })
 }
 
-fn payloads(recovery: &Recovery) -> Vec<&[u8]> {
+fn payloads(recovery: &Found) -> Vec<&[u8]> {
     recovery.records.iter().map(|(_, payload)| payload.as_slice()).collect()
 }
 
@@ -170,6 +183,55 @@ async fn a_full_journal_refuses_and_recovers() {
     let (journal, recovery) = open_with(folder.path(), options, Arc::new(Metrics::new())).await;
     assert_eq!(recovery.records.len(), 2);
     assert!(matches!(journal.append(vec![5; 100]).await, Err(JournalError::Full { .. })));
+}
+
+#[tokio::test]
+async fn a_full_journal_has_room_for_what_stands_for_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = JournalOptions { durability: Durability::Write, bytes_max: 300 };
+    let (journal, _) = open_with(folder.path(), options, Arc::new(Metrics::new())).await;
+    let reserve = usize::try_from(limits::JOURNAL_RESERVE_BYTES).unwrap();
+    assert!(matches!(journal.append(vec![1; 400]).await, Err(JournalError::Full { .. })));
+    journal.append_in_reserve(vec![2; 400]).await.unwrap();
+    let error = journal.append_in_reserve(vec![3; reserve]).await;
+    assert!(matches!(error, Err(JournalError::Full { .. })), "the reserve has an end, too");
+}
+
+#[tokio::test]
+async fn live_records_are_read_while_others_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).await;
+    let mut live = BTreeMap::new();
+    // Several segments are written, emptied and moved meanwhile.
+    for number in 0..150_u32 {
+        let payload = [number.to_le_bytes().as_slice(), &vec![7; 1 << 19]].concat();
+        let id = journal.append(payload).await.unwrap();
+        match number % 10 {
+            0 => drop(live.insert(id, number)),
+            _ => journal.remove(id),
+        }
+        let read = journal.read(live.keys().copied().collect()).await;
+        for (payload, number) in read.into_iter().zip(live.values()) {
+            assert_eq!(payload.expect("it is live")[..4], number.to_le_bytes());
+        }
+    }
+    let gone = *live.keys().next().unwrap();
+    journal.remove(gone);
+    assert_eq!(journal.read(vec![gone, RecordId(9_999)]).await, [None, None]);
+}
+
+#[tokio::test]
+async fn a_record_damaged_since_it_was_written_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).await;
+    let (first, second) =
+        (journal.append(b"first".to_vec()).await.unwrap(), journal.append(b"2".to_vec()).await);
+    let file = &segments(folder.path())[0];
+    let mut bytes = std::fs::read(file).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"first").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+    assert_eq!(journal.read(vec![first, second.unwrap()]).await, [None, Some(b"2".to_vec())]);
 }
 
 #[tokio::test]
@@ -329,7 +391,7 @@ async fn check_model(steps: Vec<Step>) {
             }
         }
     }
-    let live_bytes: u64 = live.values().map(|payload| shared::record_bytes(payload)).sum();
+    let live_bytes: u64 = live.values().map(|payload| shared::record_bytes(payload) as u64).sum();
     assert_eq!(journal.live_bytes(), live_bytes);
 }
 

@@ -1,8 +1,8 @@
 //! The thread that owns the files: group commit, rotation, compaction.
 //! Never here: waiting callers' accounts (see `shared`).
 
-use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use std::time::Instant;
 use segue_config::limits::{JOURNAL_RETRY_DELAY, JOURNAL_SEGMENT_BYTES};
 use tokio::sync::oneshot;
 
+use super::places::Place;
 use super::record::{Record, encode_put, encode_remove, scan};
 use super::recovery::{self, Sealed};
 use super::segment::{self, Segment};
@@ -40,7 +41,7 @@ pub(super) fn run(
             return;
         }
     };
-    shared.adopt(&found.recovery.records, found.next_id);
+    shared.adopt(found.places, found.next_id);
     let mut writer = Writer {
         folder: folder.to_owned(),
         durability: options.durability,
@@ -49,7 +50,6 @@ pub(super) fn run(
         active_live: 0,
         next_segment: found.next_segment,
         sealed: found.segments,
-        places: found.places,
     };
     writer.show_bytes();
     if opened.send(Ok(found.recovery)).is_err() {
@@ -83,6 +83,13 @@ impl Drop for Ending<'_> {
     }
 }
 
+/// Where bytes begin.
+#[derive(Clone, Copy)]
+struct At {
+    segment: u64,
+    offset: u64,
+}
+
 struct Writer {
     folder: PathBuf,
     durability: Durability,
@@ -94,31 +101,31 @@ struct Writer {
     next_segment: u64,
     /// Older segments, oldest first.
     sealed: Vec<Sealed>,
-    /// Segment of each live record.
-    places: HashMap<u64, u64>,
 }
 
 impl Writer {
     /// Writes a batch and answers its appends. `sync`: in any case (closing).
     fn write(&mut self, batch: Batch, shared: &Shared, sync: bool) -> Result<(), JournalError> {
         let Batch { appends, removals, .. } = batch;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut stand) = (Vec::new(), Vec::with_capacity(appends.len()));
         for append in &appends {
+            let begin = bytes.len();
             encode_put(&mut bytes, append.id, &append.payload);
+            stand.push((append.id, begin..bytes.len()));
         }
-        // A removal of a record whose segment is gone needs no record.
-        for id in removals.iter().filter(|id| self.places.contains_key(id)) {
-            encode_remove(&mut bytes, *id);
-        }
+        shared.with_places(|places| {
+            // A removal of a record whose segment is gone needs no record.
+            for id in removals.iter().filter(|id| places.segment(**id).is_some()) {
+                encode_remove(&mut bytes, *id);
+            }
+        });
         let sync = sync || (self.durability == Durability::Fsync && !appends.is_empty());
         match self.put(&bytes, sync) {
-            Ok(number) => {
-                for append in &appends {
-                    self.places.insert(append.id, number);
-                }
+            Ok(at) => {
                 self.active_live += appends.len();
+                self.stand(shared, at, stand);
                 for id in removals {
-                    self.forget(id);
+                    self.forget(id, shared);
                 }
                 for append in appends {
                     let _ = append.answer.send(Ok(RecordId(append.id)));
@@ -137,8 +144,18 @@ impl Writer {
         }
     }
 
-    /// Writes bytes to the active segment; returns its number.
-    fn put(&mut self, bytes: &[u8], sync: bool) -> io::Result<u64> {
+    /// Notes where records stand in what was just written.
+    fn stand(&self, shared: &Shared, at: At, records: Vec<(u64, Range<usize>)>) {
+        shared.with_places(|places| {
+            for (id, range) in records {
+                let offset = at.offset + range.start as u64;
+                places.put(id, Place { segment: at.segment, offset, bytes: range.len() });
+            }
+        });
+    }
+
+    /// Writes bytes to the active segment; returns where they begin.
+    fn put(&mut self, bytes: &[u8], sync: bool) -> io::Result<At> {
         let result = self.try_put(bytes, sync);
         if result.is_err() {
             self.metrics.journal_errors.inc();
@@ -149,9 +166,9 @@ impl Writer {
         result
     }
 
-    fn try_put(&mut self, bytes: &[u8], sync: bool) -> io::Result<u64> {
+    fn try_put(&mut self, bytes: &[u8], sync: bool) -> io::Result<At> {
         if bytes.is_empty() && self.active.is_none() {
-            return Ok(0);
+            return Ok(At { segment: 0, offset: 0 });
         }
         #[cfg(test)]
         if self.folder.join(super::tests::FULL_DISK).exists() {
@@ -166,12 +183,12 @@ impl Writer {
             self.next_segment += 1;
         }
         let active = self.active.as_mut().expect("made just above");
+        let at = At { segment: active.number, offset: active.bytes };
         active.write(bytes)?;
-        let number = active.number;
         if sync {
             self.sync_active()?;
         }
-        Ok(number)
+        Ok(at)
     }
 
     fn sync_active(&self) -> io::Result<()> {
@@ -190,8 +207,8 @@ impl Writer {
     }
 
     /// A record is live no more.
-    fn forget(&mut self, id: u64) {
-        let Some(number) = self.places.remove(&id) else { return };
+    fn forget(&mut self, id: u64, shared: &Shared) {
+        let Some(number) = shared.with_places(|places| places.forget(id)) else { return };
         match self.sealed.iter_mut().find(|sealed| sealed.number == number) {
             Some(sealed) => sealed.live -= 1,
             None => self.active_live -= 1,
@@ -216,7 +233,7 @@ impl Writer {
             let dead_bytes = self.bytes().saturating_sub(live_bytes);
             let dominated = dead_bytes > live_bytes.max(JOURNAL_SEGMENT_BYTES);
             if self.sealed[at].live > 0 {
-                return if dominated { self.move_live(at) } else { Ok(()) };
+                return if dominated { self.move_live(at, shared) } else { Ok(()) };
             }
             self.delete(at)?;
         }
@@ -224,16 +241,17 @@ impl Writer {
     }
 
     /// Puts the live records of a sealed segment into the active one, then deletes it.
-    fn move_live(&mut self, at: usize) -> io::Result<()> {
+    fn move_live(&mut self, at: usize, shared: &Shared) -> io::Result<()> {
         let (number, expected) = (self.sealed[at].number, self.sealed[at].live);
         let bytes = segment::read(&self.folder, number)?;
         let (mut moved, mut again) = (Vec::with_capacity(expected), Vec::new());
         scan(&bytes, |record| {
             if let Record::Put { id, payload } = record
-                && self.places.get(&id) == Some(&number)
+                && shared.with_places(|places| places.segment(id)) == Some(number)
             {
-                moved.push(id);
+                let begin = again.len();
                 encode_put(&mut again, id, &bytes[payload]);
+                moved.push((id, begin..again.len()));
             }
         });
         if moved.len() < expected {
@@ -243,10 +261,8 @@ impl Writer {
         }
         // Synced whatever the setting: the old copy goes.
         let to = self.put(&again, true)?;
-        for id in moved {
-            self.places.insert(id, to);
-            self.active_live += 1;
-        }
+        self.active_live += moved.len();
+        self.stand(shared, to, moved);
         self.sealed[at].live = 0;
         self.delete(at)
     }

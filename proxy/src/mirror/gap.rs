@@ -21,6 +21,13 @@ pub(crate) struct Gap {
     unwritten: Arc<AtomicUsize>,
 }
 
+impl Gap {
+    /// Whether a debt is on its way without a record already.
+    pub fn is_set(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed) > 0 || self.marked.try_lock().is_ok_and(|m| *m)
+    }
+}
+
 /// A debt on its way into the books without a record in the journal.
 pub(crate) struct Unwritten(Arc<AtomicUsize>);
 

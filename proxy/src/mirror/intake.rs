@@ -1,14 +1,19 @@
 //! Committed debts: taken up in the books, expanded, queued; and the books' echo in the metrics.
 //! Never here: refreshing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use segue_config::limits;
+use segue_rules::owed::Shape;
 use segue_rules::txn::Dirty;
+use segue_rules::value::TableName;
 
+use super::backlog;
 use super::expand::{self, Unit, Units};
 use super::ledger::{Closed, DebtId, Ending, EntryId};
+use super::old_image::cascade_closure;
 use super::parts::{Shared, State};
 use super::queue::{Priority, Waiter};
 use super::record::Debt;
@@ -16,29 +21,45 @@ use super::watermark;
 use crate::journal::RecordId;
 
 impl Shared {
-    /// Takes up a committed debt and starts looking up its keys.
-    pub(crate) fn take_up(
-        self: &Arc<Self>,
-        debt: Debt,
-        record: Option<RecordId>,
-    ) -> Option<DebtId> {
+    /// Takes up a committed debt: starts looking up its keys, or leaves it to the journal where enough of its
+    /// tables' debts are worked on. `narrowed`: it says less than its record.
+    pub(crate) fn take_up(self: &Arc<Self>, debt: Debt, record: Option<RecordId>, narrowed: bool) {
         if debt.entries.is_empty() {
             if let Some(record) = record {
                 self.journal.remove(record);
             }
-            return None;
+            return;
         }
-        let id = self.open(debt, record, |state, _| state.expanding += 1);
-        self.spawn_expansion(id);
-        Some(id)
+        let shape = backlog::shape(&debt);
+        let (debt, record) = match record {
+            _ if self.has_room(&shape) => (debt, record),
+            Some(record) => return self.shelve(debt, record, narrowed),
+            None => (self.sweeps_instead(debt), None),
+        };
+        let counted = |state: &mut State, _| state.expanding += 1;
+        let id = self.open(debt, record, self.now(), Seen::First, counted);
+        self.spawn_expansion(id, Priority::Live);
+        if narrowed && record.is_some() && self.lags(&shape) {
+            self.write_again(id);
+        }
     }
 
-    /// Opens a debt in the books, its entries held until an expansion of it ends. `note`: what else
-    /// changes at the same moment.
+    /// A debt that is in memory alone must not wait there with many others.
+    fn sweeps_instead(&self, debt: Debt) -> Debt {
+        let ruleset = self.ruleset();
+        let tables: BTreeSet<_> =
+            debt.entries.iter().flat_map(|d| cascade_closure(&ruleset, d.table())).collect();
+        Debt { session: debt.session, ..Debt::sweeps(&tables, "journal-failed") }
+    }
+
+    /// Opens a debt in the books, its entries held until an expansion of it ends. `since`: when it was
+    /// committed. `note`: what else changes at the same moment.
     pub(crate) fn open(
         &self,
         debt: Debt,
         record: Option<RecordId>,
+        since: Instant,
+        seen: Seen,
         note: impl FnOnce(&mut State, DebtId),
     ) -> DebtId {
         for dirty in &debt.entries {
@@ -46,23 +67,37 @@ impl Shared {
                 watermark::forget(self, table);
             }
         }
-        let tables: Vec<_> = debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
-        let id = {
-            let mut state = self.state.lock();
-            let id = state.ledger.open(Arc::new(debt), &tables, record, self.now());
-            note(&mut state, id);
-            id
-        };
-        for table in &tables {
-            self.metrics.seen.with_label_values(&[&**table]).inc();
-            self.metrics.owed.with_label_values(&[&**table]).inc();
+        if seen == Seen::First {
+            self.count_seen(&backlog::shape(&debt));
         }
+        let tables: Vec<_> = debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
+        let mut state = self.state.lock();
+        if let Seen::Before(shape) = seen {
+            state.ledger.unshelve(&shape);
+        }
+        let id = state.ledger.open(Arc::new(debt), &tables, record, since);
+        note(&mut state, id);
         id
     }
 
+    pub(crate) fn count_seen(&self, shape: &Shape) {
+        for (table, count) in shape.counts() {
+            self.metrics.seen.with_label_values(&[&**table]).inc_by(count);
+            self.metrics.owed.with_label_values(&[&**table]).add(count as i64);
+        }
+    }
+
+    /// Entries that another debt's refreshes stand for.
+    pub(crate) fn count_superseded(&self, shape: &Shape) {
+        for (table, count) in shape.counts() {
+            self.metrics.superseded.with_label_values(&[&**table]).inc_by(count);
+            self.metrics.owed.with_label_values(&[&**table]).sub(count as i64);
+        }
+    }
+
     /// Starts an expansion that has been counted in `State::expanding`.
-    pub(crate) fn spawn_expansion(self: &Arc<Self>, id: DebtId) {
-        self.spawn(expand_debt(self.clone(), id));
+    pub(crate) fn spawn_expansion(self: &Arc<Self>, id: DebtId, priority: Priority) {
+        self.spawn(expand_debt(self.clone(), id, priority));
     }
 
     /// Looks up the keys of every open debt again, under the ruleset that is live now.
@@ -83,7 +118,7 @@ impl Shared {
             }
             state.expanding += 1;
         }
-        self.spawn_expansion(id);
+        self.spawn_expansion(id, Priority::Owed);
     }
 
     /// Ends work of entries in the books and in the metrics, and lets done records go.
@@ -114,6 +149,7 @@ impl Shared {
             }
         }
         self.progress.notify_waiters();
+        self.room.notify_one();
     }
 
     /// Gauges that follow from the books; called after parking and after changes of sweeps.
@@ -126,10 +162,10 @@ impl Shared {
         }
     }
 
-    fn queue_units(&self, id: DebtId, units: Units) {
+    fn queue_units(&self, id: DebtId, units: Units, priority: Priority) {
         let mut state = self.state.lock();
-        let Some((_, entries)) = state.ledger.debt(id) else { return };
-        let mut swept = false;
+        let Some((debt, entries)) = state.ledger.debt(id) else { return };
+        let (mut swept, mut superseded) = (false, Vec::new());
         for (index, unit) in units {
             let Some(&entry) = entries.get(index) else { continue };
             if !state.ledger.add_work(entry) {
@@ -138,14 +174,18 @@ impl Shared {
             match unit {
                 Unit::Refresh { target, stale } => {
                     let waiter = Some(Waiter::Entry(entry));
-                    let unparked = state.queue.request(target, stale, waiter, Priority::Live);
+                    let unparked = state.queue.request(target, stale, waiter, priority);
                     for entry in unparked {
                         state.ledger.set_parked(entry, false);
                     }
                 }
                 Unit::Sweep { table, reason } => {
                     swept = true;
-                    state.sweeps.owe(&table, &reason, entry, self.now());
+                    state.owe_sweep(&table, &reason, entry, self.now());
+                    if matches!(&debt.entries[index], Dirty::Sweep { table: own, .. } if *own == table)
+                    {
+                        superseded.extend(state.sweeps_superseded(&table));
+                    }
                 }
             }
         }
@@ -153,6 +193,7 @@ impl Shared {
         drop(state);
         self.work.notify_one();
         if swept {
+            self.end_work(superseded.into_iter().map(|entry| (entry, Ending::Superseded)));
             self.sweep_ready.notify_one();
         }
     }
@@ -165,20 +206,49 @@ impl Shared {
 
     /// Whether new keys must collapse to sweeps to bound memory.
     fn overloaded(&self) -> bool {
-        let state = self.state.lock();
-        state.queue.len() >= self.settings.owed_keys_max
-            || state.ledger.owed() >= self.settings.owed_keys_max
+        self.state.lock().queue.len() >= self.settings.owed_keys_max
+    }
+}
+
+impl State {
+    /// An entry waits for a sweep; it is no work until then.
+    pub(crate) fn owe_sweep(
+        &mut self,
+        table: &TableName,
+        reason: &str,
+        entry: EntryId,
+        now: Instant,
+    ) {
+        self.ledger.set_aside(entry, true);
+        self.sweeps.owe(table, reason, entry, now);
+    }
+
+    /// Entries that need not wait for a table's sweep any more, because the one that came last waits for it,
+    /// and its record alone says that the table is to be swept.
+    pub(crate) fn sweeps_superseded(&mut self, table: &TableName) -> Vec<EntryId> {
+        let superseded = self.sweeps.superseded(table);
+        for entry in &superseded {
+            self.ledger.set_aside(*entry, false);
+        }
+        superseded
     }
 }
 
 /// Looks up the keys of one debt, queues them, and lets go of its hold on the entries.
-async fn expand_debt(shared: Arc<Shared>, id: DebtId) {
+async fn expand_debt(shared: Arc<Shared>, id: DebtId, priority: Priority) {
     let mut wait = Duration::from_millis(limits::REFRESH_RETRY_MS_MIN);
     loop {
         let Some((debt, entries)) = shared.state.lock().ledger.debt(id) else { break };
         let ruleset = shared.ruleset();
-        let units = if shared.overloaded() {
-            Ok(expand::collapse(&ruleset, &debt, "too-many-owed-keys"))
+        let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
+        let units = if shared.overloaded() && !sweeps {
+            // Nobody waits in memory for these: the sweeps have a record of their own.
+            shared.owe_sweeps_of(&debt, "too-many-owed-keys").await;
+            shared.end_work(entries.into_iter().map(|entry| (entry, Ending::Superseded)));
+            break;
+        } else if sweeps {
+            // Nothing is looked up; whoever holds the journal's reserve must not wait for those who read MySQL.
+            expand::expand(&shared, &ruleset, &debt).await
         } else {
             let Ok(_permit) = shared.expansions.acquire().await else { break };
             expand::expand(&shared, &ruleset, &debt).await
@@ -199,13 +269,20 @@ async fn expand_debt(shared: Arc<Shared>, id: DebtId) {
                 expand::collapse(&ruleset, &debt, "lookup-refused")
             }
         };
-        shared.queue_units(id, units);
+        shared.queue_units(id, units, priority);
         if !Arc::ptr_eq(&ruleset, &shared.ruleset()) {
             continue;
         }
         shared.end_work(entries.into_iter().map(|entry| (entry, Ending::Nothing)));
         break;
     }
-    shared.state.lock().expanding -= 1;
-    shared.progress.notify_waiters();
+    shared.expansion_ended();
+}
+
+/// Whether a debt's entries are in the books' counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    First,
+    /// As entries of this shape that wait in the journal alone.
+    Before(Arc<Shape>),
 }

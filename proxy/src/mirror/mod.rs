@@ -9,6 +9,7 @@
 //! One captured entry of one transaction is the unit of the books. It is owed until every refresh
 //! and sweep that was made for it is done; its journal record goes with the last entry.
 
+mod backlog;
 mod bookkeeping;
 mod engine;
 mod expand;
@@ -19,11 +20,13 @@ mod ledger;
 mod lookup;
 mod old_image;
 mod owed;
+mod pace;
 mod parts;
 mod queue;
 mod record;
 mod report;
 mod run;
+mod start;
 mod survey;
 mod sweeps;
 mod tags;
@@ -32,7 +35,8 @@ mod watermark;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -50,7 +54,7 @@ pub use ledger::Counts;
 pub use owed::Owed;
 pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
 pub use queue::RefreshEnd;
-pub use report::{OwedReport, ParkedReport, TableReport};
+pub use report::{OwedReport, ParkedFilter, ParkedReport, TableReport};
 pub use survey::{ItemPage, OwnedItem, SurveyError, SweepTicket};
 pub use sweeps::{SweepProgress, SweepReport, SweepState};
 
@@ -84,6 +88,7 @@ impl Mirror {
             control: parts.control,
             store: parts.store,
             journal: parts.journal,
+            paces: pace::Paces::new(Instant::now(), parts.metrics.clone()),
             metrics: parts.metrics,
             rulesets: parts.rulesets,
             served: parts.served,
@@ -98,6 +103,9 @@ impl Mirror {
             work: Notify::new(),
             progress: Notify::new(),
             sweep_ready: Notify::new(),
+            room: Notify::new(),
+            prints: backlog::Prints::default(),
+            journal_full: AtomicBool::new(false),
             expansions: Semaphore::new(limits::EXPANSIONS_CONCURRENT),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
@@ -105,39 +113,7 @@ impl Mirror {
             abort: CancellationToken::new(),
         });
         let mirror = Mirror { shared };
-        let damaged = parts.recovery.damaged_bytes > 0 || parts.recovery.gaps;
-        let mut recovered = Recovered { damaged, ..Recovered::default() };
-        let mut unreadable = Vec::new();
-        let mut movable = BTreeSet::new();
-        for (record, bytes) in parts.recovery.records {
-            match Debt::decode(&bytes) {
-                Some(debt) => {
-                    recovered.transactions += 1;
-                    recovered.entries += debt.entries.len();
-                    movable.extend(expand::movable(&mirror.shared.ruleset(), &debt));
-                    mirror.shared.take_up_recovered(debt, Some(record));
-                }
-                None => unreadable.push(record),
-            }
-        }
-        if recovered.damaged || !unreadable.is_empty() {
-            recovered.damaged = true;
-            mirror.sweep_everything_late("journal-damaged").await;
-        }
-        if parts.recovery.gaps {
-            mirror.shared.gap_found().await;
-        }
-        // Which item keys such rows had between commits was known to the process that is gone.
-        for table in &movable {
-            mirror.sweep_late(table, "recovered-movable-keys").await;
-        }
-        // Only now: until the sweeps are on disk, the unreadable records are the only trace.
-        for record in unreadable {
-            mirror.shared.journal.remove(record);
-        }
-        mirror.shared.spawn(engine::dispatch(mirror.shared.clone()));
-        mirror.shared.spawn(uncertain::watch(mirror.shared.clone()));
-        mirror.shared.spawn(gap::watch(mirror.shared.clone()));
+        let recovered = start::recover(&mirror, parts.recovery).await;
         (mirror, recovered)
     }
 
@@ -191,25 +167,28 @@ impl Mirror {
     ) {
         let shared = &self.shared;
         let debt = Debt::sweeps([table], reason);
-        let (record, unwritten) = owed::record(shared, &shared.ruleset(), &debt).await;
-        {
+        let (debt, record, unwritten) = owed::record(shared, &shared.ruleset(), debt).await;
+        let superseded = {
             let mut state = shared.state.lock();
             let now = shared.now();
             let id = state.ledger.open(Arc::new(debt), [table], record, now);
             let entries = state.ledger.debt(id).map(|(_, entries)| entries).unwrap_or_default();
             for entry in entries {
                 state.ledger.add_work(entry);
-                state.sweeps.owe(table, reason, entry, now);
+                state.owe_sweep(table, reason, entry, now);
                 state.ledger.end_work(entry, Ending::Nothing);
             }
+            let superseded = state.sweeps_superseded(table);
             if barrier.is_some() {
                 state.sweeps.hold(table);
             }
             shared.metrics.seen.with_label_values(&[&**table]).inc();
             shared.metrics.owed.with_label_values(&[&**table]).inc();
             shared.set_gauges(&state);
-        }
+            superseded
+        };
         drop(unwritten);
+        shared.end_work(superseded.into_iter().map(|entry| (entry, Ending::Superseded)));
         shared.sweep_ready.notify_one();
         if let Some(barrier) = barrier {
             let (worker, table) = (shared.clone(), table.clone());
@@ -253,9 +232,14 @@ impl Mirror {
         parked.len()
     }
 
-    /// What is owed now.
-    pub fn owed(&self) -> OwedReport {
-        self.shared.report()
+    /// What is owed now; of the parked keys those that the filter admits.
+    pub fn owed(&self, filter: &ParkedFilter) -> OwedReport {
+        self.shared.report(filter)
+    }
+
+    /// Whether the journal refused what was owed last for want of room.
+    pub fn journal_full(&self) -> bool {
+        self.shared.journal_full.load(Ordering::Relaxed)
     }
 
     /// Waits until nothing is owed but what is parked. `false`: the time ran out.
@@ -282,6 +266,11 @@ impl Mirror {
     /// Raises the watermark after an OK packet told an insert id.
     pub fn raise_watermark(&self, table: &str, value: u64) {
         watermark::raise(&self.shared, table, value);
+    }
+
+    /// The counter was set back: MySQL is asked anew.
+    pub fn forget_watermark(&self, table: &str) {
+        watermark::forget(&self.shared, table);
     }
 
     /// Works off what is owed until the deadline, then stops. What is left stays in the journal,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use segue_rules::entity::Ruleset;
 use segue_rules::owed::{Answer, Fate, fate};
@@ -14,7 +15,7 @@ use super::old_image::{self, cascade_closure};
 use super::parts::Shared;
 use super::record::Debt;
 use super::uncertain::Session;
-use crate::journal::RecordId;
+use crate::journal::{JournalError, RecordId};
 
 /// Owed work of one transaction, on disk, waiting for MySQL's answer to the commit.
 /// Dropping it means that no answer came: MySQL may commit even after that.
@@ -25,6 +26,8 @@ struct Pending {
     shared: Arc<Shared>,
     debt: Debt,
     record: Option<RecordId>,
+    /// The debt says less than its record.
+    narrowed: bool,
     /// Let go when the debt is in the books.
     _unwritten: Option<Unwritten>,
 }
@@ -34,6 +37,7 @@ impl Owed {
     pub fn committed(mut self, narrowed: Option<Vec<Dirty>>) {
         if let (Some(pending), Some(exact)) = (&mut self.0, narrowed) {
             pending.debt.narrow(exact);
+            pending.narrowed = true;
         }
         self.end(Answer::Committed);
     }
@@ -44,9 +48,11 @@ impl Owed {
     }
 
     fn end(&mut self, answer: Answer) {
-        let Some(Pending { shared, debt, record, _unwritten }) = self.0.take() else { return };
+        let Some(Pending { shared, debt, record, narrowed, _unwritten }) = self.0.take() else {
+            return;
+        };
         match fate(answer, debt.session.is_some(), false) {
-            Fate::TakeUp => drop(shared.take_up(debt, record)),
+            Fate::TakeUp => shared.take_up(debt, record, narrowed),
             Fate::Wait => shared.take_up_uncertain(debt, record),
             Fate::Forget => {
                 if let Some(record) = record {
@@ -83,32 +89,39 @@ pub(crate) async fn owe(
     let worker = shared.clone();
     let written = shared.tasks.spawn_on(
         async move {
-            let (record, unwritten) = record(&worker, &ruleset, &debt).await;
-            Owed(Some(Pending { shared: worker, debt, record, _unwritten: unwritten }))
+            let (debt, record, unwritten) = record(&worker, &ruleset, debt).await;
+            let (shared, narrowed) = (worker, false);
+            Owed(Some(Pending { shared, debt, record, narrowed, _unwritten: unwritten }))
         },
         &shared.runtime,
     );
     written.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a debt was lost while it was written; sweeping its tables");
         let debt = Debt { session, ..Debt::sweeps(&tables, "journal-failed") };
-        Owed(Some(Pending { shared: shared.clone(), debt, record: None, _unwritten: None }))
+        let (shared, narrowed) = (shared.clone(), false);
+        Owed(Some(Pending { shared, debt, record: None, narrowed, _unwritten: None }))
     })
 }
 
-/// Puts a debt into the journal; where that fails, a short record that sweeps its tables. Where
-/// that fails as well the debt lives in memory alone, and the journal is marked, so that the next process
-/// sweeps everything.
+/// Puts a debt into the journal; where that fails, a short record that sweeps its tables. In a full journal
+/// the sweeps are the debt from then on. Where even they cannot be written the debt lives in memory alone, and
+/// the journal is marked, so that the next process sweeps everything.
 pub(crate) async fn record(
     shared: &Shared,
     ruleset: &Ruleset,
-    debt: &Debt,
-) -> (Option<RecordId>, Option<Unwritten>) {
+    debt: Debt,
+) -> (Debt, Option<RecordId>, Option<Unwritten>) {
     if shared.faults.skip_journal {
-        return (None, None);
+        return (debt, None, None);
     }
-    match append(shared, debt).await {
-        Ok(record) => return (Some(record), None),
-        Err(error) => tracing::error!(%error, "owed keys could not be journaled"),
+    let error = match append(shared, &debt).await {
+        Ok(record) => return (debt, Some(record), None),
+        Err(error) => error,
+    };
+    let full = matches!(error, AppendError::Journal(JournalError::Full { .. }));
+    // Once, not for every write.
+    if !full || !shared.journal_full.swap(true, Ordering::Relaxed) {
+        tracing::error!(%error, "owed keys could not be journaled; their tables are swept");
     }
     let tables: BTreeSet<TableName> = debt
         .entries
@@ -116,17 +129,41 @@ pub(crate) async fn record(
         .flat_map(|dirty| cascade_closure(ruleset, dirty.table()))
         .chain(debt.old.rows.iter().map(|row| row.table.clone()))
         .collect();
-    let sweeps = Debt { session: debt.session, ..Debt::sweeps(&tables, "journal-failed") };
+    let reason = if full { "journal-full" } else { "journal-failed" };
+    let sweeps = Debt { session: debt.session, ..Debt::sweeps(&tables, reason) };
     match append(shared, &sweeps).await {
-        Ok(record) => (Some(record), None),
+        // What is refreshed by its keys now would be swept as well, in case of a crash: once is enough.
+        Ok(record) if full => (sweeps, Some(record), None),
+        Ok(record) => (debt, Some(record), None),
         Err(error) => {
-            tracing::error!(%error, "nor could a sweep; after a crash everything is swept");
-            (None, Some(shared.mark_gap().await))
+            if !full || !shared.gap.is_set() {
+                tracing::error!(%error, "nor could a sweep; after a crash everything is swept");
+            }
+            let unwritten = shared.mark_gap().await;
+            (debt, None, Some(unwritten))
         }
     }
 }
 
-async fn append(shared: &Shared, debt: &Debt) -> Result<RecordId, String> {
-    let bytes = debt.encode().map_err(|error| error.to_string())?;
-    shared.journal.append(bytes).await.map_err(|error| error.to_string())
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    #[error("it cannot be written down: {0}")]
+    Encoding(#[from] serde_json::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+pub(crate) async fn append(shared: &Shared, debt: &Debt) -> Result<RecordId, AppendError> {
+    let bytes = debt.encode()?;
+    let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
+    let record = match sweeps {
+        // They stand for any number of others.
+        true => shared.journal.append_in_reserve(bytes).await?,
+        false => shared.journal.append(bytes).await?,
+    };
+    let was_full = shared.journal_full.load(Ordering::Relaxed);
+    if was_full && shared.journal.has_room() && shared.journal_full.swap(false, Ordering::Relaxed) {
+        tracing::info!("the journal has room again");
+    }
+    Ok(record)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -15,9 +15,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::backlog::{Backlog, Prints};
 use super::gap::Gap;
 use super::homes::Homes;
 use super::ledger::Ledger;
+use super::pace::Paces;
 use super::queue::{Queue, Target};
 use super::sweeps::Sweeps;
 use super::tags::Tags;
@@ -56,6 +58,11 @@ pub struct MirrorSettings {
     pub batch_keys_max: usize,
     pub writes_concurrent: usize,
     pub owed_keys_max: usize,
+    /// Of one table, from memory.
+    pub entries_worked_on_max: u64,
+    pub backlog_debts_max: usize,
+    /// Of an earlier process, in memory.
+    pub debts_waiting_max: usize,
     /// How long a write without answer may still arrive.
     pub late_write: Duration,
 }
@@ -68,6 +75,9 @@ impl Default for MirrorSettings {
             batch_keys_max: limits::REFRESH_BATCH_KEYS_MAX,
             writes_concurrent: limits::REFRESH_WRITES_CONCURRENT,
             owed_keys_max: limits::OWED_KEYS_MAX,
+            entries_worked_on_max: limits::ENTRIES_WORKED_ON_MAX,
+            backlog_debts_max: limits::BACKLOG_DEBTS_MAX,
+            debts_waiting_max: limits::DEBTS_WAITING_MAX,
             late_write: Duration::ZERO,
         }
     }
@@ -98,7 +108,11 @@ pub(crate) struct State {
     pub ledger: Ledger,
     pub queue: Queue,
     pub sweeps: Sweeps,
-    /// Debts whose keys are being looked up.
+    /// Debts that wait in the journal alone.
+    pub backlog: Backlog,
+    /// The same, of an earlier process, whose last commits and writes may still be to come.
+    pub recovered: Backlog,
+    /// Debts whose keys are being looked up, or that are on their way from or to the journal.
     pub expanding: usize,
     /// Debts that are not settled by a refresh now: a commit or a write may still be to come.
     pub uncertain: Vec<Waiting>,
@@ -116,6 +130,7 @@ pub(crate) struct Shared {
     pub settings: MirrorSettings,
     pub faults: MirrorFaults,
     pub state: Mutex<State>,
+    pub paces: Paces,
     pub tags: Tags,
     pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
@@ -128,6 +143,11 @@ pub(crate) struct Shared {
     pub progress: Notify,
     /// A sweep may be ready to start.
     pub sweep_ready: Notify,
+    /// More may be read from the journal.
+    pub room: Notify,
+    pub prints: Prints,
+    /// The journal was full when it was last asked.
+    pub journal_full: AtomicBool,
     pub expansions: Semaphore,
     pub tasks: TaskTracker,
     pub runtime: Handle,

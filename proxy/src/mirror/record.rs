@@ -22,7 +22,7 @@ pub(crate) struct Debt {
 }
 
 /// What only the committed state before the commit could tell.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct OldImage {
     /// Rows in MySQL's own spelling of their keys, found by unique keys, or reached by cascades.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

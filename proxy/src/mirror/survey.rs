@@ -49,6 +49,9 @@ impl SweepTicket {
         let waiters = {
             let mut state = self.shared.state.lock();
             let waiters = state.sweeps.done(&self.table, self.shared.now());
+            for entry in &waiters {
+                state.ledger.set_aside(*entry, false);
+            }
             self.shared.set_gauges(&state);
             waiters
         };
@@ -111,6 +114,7 @@ impl Mirror {
                 (state.sweeps.start(now), state.sweeps.next_due())
             };
             if let Some((table, reason, progress)) = started {
+                shared.metrics.sweeps.with_label_values(&[&*table]).inc();
                 return Some(SweepTicket {
                     shared: shared.clone(),
                     table,

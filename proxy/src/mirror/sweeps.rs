@@ -113,6 +113,11 @@ impl Sweeps {
         }
     }
 
+    /// Takes out the entries that wait for the same run as the one that came last.
+    pub fn superseded(&mut self, table: &TableName) -> Vec<EntryId> {
+        self.0.get_mut(table).map(|sweep| sweep.turn.superseded()).unwrap_or_default()
+    }
+
     /// The next start of this table's sweep waits for one more barrier.
     pub fn hold(&mut self, table: &str) {
         if let Some(sweep) = self.0.get_mut(table) {

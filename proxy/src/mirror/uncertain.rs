@@ -14,9 +14,11 @@ use segue_rules::txn::Dirty;
 use segue_rules::value::{ItemKey, SourceKey};
 use serde::{Deserialize, Serialize};
 
+use super::intake::Seen;
 use super::ledger::DebtId;
 use super::owed;
 use super::parts::{Shared, State};
+use super::queue::Priority;
 use super::queue::Target;
 use super::record::{Debt, OldDriving, OldImage};
 use crate::journal::RecordId;
@@ -96,23 +98,55 @@ impl Look {
     }
 }
 
+impl State {
+    /// A debt waits for time, not for work; or no longer.
+    fn set_aside(&mut self, debt: DebtId, aside: bool) {
+        let entries = self.ledger.debt(debt).map(|(_, entries)| entries).unwrap_or_default();
+        for entry in entries {
+            self.ledger.set_aside(entry, aside);
+        }
+    }
+}
+
 impl Shared {
     /// Takes up a debt whose commit may still be to come.
     pub(crate) fn take_up_uncertain(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
-        self.hold(debt, record, self.now());
+        let now = self.now();
+        self.hold(debt, record, now, now, Seen::First);
     }
 
-    /// Takes up a debt of an earlier process, whose last writes may still be on their way.
-    pub(crate) fn take_up_recovered(self: &Arc<Self>, debt: Debt, record: Option<RecordId>) {
-        self.hold(debt, record, self.now() + self.settings.late_write);
+    /// Takes up a debt of an earlier process, whose last writes may arrive until `settled`.
+    pub(crate) fn take_up_recovered(
+        self: &Arc<Self>,
+        debt: Debt,
+        record: RecordId,
+        settled: Instant,
+    ) {
+        let waiting = self.state.lock().uncertain.len();
+        match waiting < self.settings.debts_waiting_max {
+            true => self.hold(debt, Some(record), self.now(), settled, Seen::First),
+            false => self.shelve_recovered(&debt, record),
+        }
     }
 
-    fn hold(self: &Arc<Self>, debt: Debt, record: Option<RecordId>, until: Instant) {
-        let (since, session) = (self.now(), debt.session);
-        let waits = fate(Answer::None, session.is_some(), until > since) == Fate::Wait;
-        if debt.entries.is_empty() || !waits {
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        debt: Debt,
+        record: Option<RecordId>,
+        since: Instant,
+        until: Instant,
+        seen: Seen,
+    ) {
+        let session = debt.session;
+        let waits = fate(Answer::None, session.is_some(), until > self.now()) == Fate::Wait;
+        if debt.entries.is_empty() || (!waits && seen == Seen::First) {
             // Nobody's statement: a sweep of Segue's own.
-            self.take_up(debt, record);
+            self.take_up(debt, record, false);
+            return;
+        }
+        if !waits {
+            let id = self.open(debt, record, since, seen, |state, _| state.expanding += 1);
+            self.spawn_expansion(id, Priority::Owed);
             return;
         }
         // Whole tables are gone through once, when everything has arrived.
@@ -121,8 +155,9 @@ impl Shared {
             None if sweeps => Patience::to_the_end(),
             _ => Patience::default(),
         };
-        self.open(debt, record, |state, debt| {
+        self.open(debt, record, since, seen, |state, debt| {
             state.uncertain.push(Waiting { debt, session, since, until, late: None, patience });
+            state.set_aside(debt, true);
         });
         self.uncertain_added.notify_one();
     }
@@ -149,11 +184,12 @@ impl Shared {
         };
         let old = OldImage { driving: vec![driving], ..OldImage::default() };
         let debt = Debt { entries: vec![Dirty::Key(key)], old, session: None };
-        let (record, unwritten) = owed::record(self, &self.ruleset(), &debt).await;
-        self.open(debt, record, |state, debt| {
+        let (debt, record, unwritten) = owed::record(self, &self.ruleset(), debt).await;
+        self.open(debt, record, now, Seen::First, |state, debt| {
             state.late.insert(late.clone(), until);
             let (session, since, late, patience) = (None, now, Some(late), Patience::to_the_end());
             state.uncertain.push(Waiting { debt, session, since, until, late, patience });
+            state.set_aside(debt, true);
         });
         drop(unwritten);
         self.uncertain_added.notify_one();
@@ -190,6 +226,9 @@ impl Shared {
                 verdict == Verdict::Early
             });
             state.expanding += ended.len();
+            for id in &ended {
+                state.set_aside(*id, false);
+            }
             state.uncertain.len()
         };
         if late > 0 {
@@ -203,8 +242,9 @@ impl Shared {
             self.expand_again(id);
         }
         for id in ended {
-            self.spawn_expansion(id);
+            self.spawn_expansion(id, Priority::Owed);
         }
+        self.room.notify_one();
         left
     }
 

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use serde::Serialize;
 
+use super::backlog::Shape;
 use crate::value::TableName;
 
 /// A captured entry of one committed transaction; grows with time.
@@ -25,6 +26,19 @@ pub struct Counts {
     pub owed: u64,
     /// Owed entries that wait for a parked key (a part of `owed`).
     pub parked: u64,
+    /// Owed entries that wait in the journal alone (a part of `owed`).
+    pub on_disk: u64,
+    /// Owed entries for which time or another table does something: parked ones, and those that wait for a
+    /// sweep, or for the end of a connection (a part of `owed`).
+    #[serde(skip)]
+    pub aside: u64,
+}
+
+impl Counts {
+    /// Entries that are being worked on.
+    pub fn active(&self) -> u64 {
+        self.owed.saturating_sub(self.aside + self.on_disk)
+    }
 }
 
 /// How a piece of an entry's work ended.
@@ -53,9 +67,17 @@ struct Entry<T> {
     /// Refreshes and sweeps still to come, and holds of an expansion under way.
     pending: u32,
     parked: u32,
+    /// Sweeps, and ends of connections, that it waits for.
+    aside: u32,
     applied: bool,
     superseded: bool,
     since: T,
+}
+
+impl<T> Entry<T> {
+    fn is_aside(&self) -> bool {
+        self.parked > 0 || self.aside > 0
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -132,6 +154,7 @@ impl<D: Clone, R, T: Copy> Ledger<D, R, T> {
                     table,
                     pending: 1,
                     parked: 0,
+                    aside: 0,
                     applied: false,
                     superseded: false,
                     since: now,
@@ -187,6 +210,7 @@ impl<D: Clone, R, T: Copy> Ledger<D, R, T> {
         let counts = self.counts.entry(entry.table.clone()).or_default();
         counts.owed -= 1;
         counts.parked -= u64::from(entry.parked > 0);
+        counts.aside -= u64::from(entry.is_aside());
         match superseded {
             true => counts.superseded += 1,
             false => counts.applied += 1,
@@ -206,14 +230,59 @@ impl<D: Clone, R, T: Copy> Ledger<D, R, T> {
 
     /// A key this entry waits for was parked, or is tried again.
     pub fn set_parked(&mut self, id: EntryId, parked: bool) {
+        self.change(id, |entry| entry.parked = counted(entry.parked, parked));
+    }
+
+    /// This entry waits for a sweep, or for a connection's end; or no longer.
+    pub fn set_aside(&mut self, id: EntryId, aside: bool) {
+        self.change(id, |entry| entry.aside = counted(entry.aside, aside));
+    }
+
+    fn change(&mut self, id: EntryId, change: impl FnOnce(&mut Entry<T>)) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        let before = entry.parked > 0;
-        entry.parked = if parked { entry.parked + 1 } else { entry.parked.saturating_sub(1) };
+        let before = (entry.parked > 0, entry.is_aside());
+        change(entry);
+        let after = (entry.parked > 0, entry.is_aside());
         let counts = self.counts.entry(entry.table.clone()).or_default();
-        match (before, entry.parked > 0) {
-            (false, true) => counts.parked += 1,
-            (true, false) => counts.parked -= 1,
-            _ => {}
+        counts.parked = counts.parked + u64::from(after.0) - u64::from(before.0);
+        counts.aside = counts.aside + u64::from(after.1) - u64::from(before.1);
+    }
+
+    /// The entries of a debt are owed, and wait in the journal alone.
+    pub fn shelve(&mut self, shape: &Shape) {
+        for (table, count) in shape.counts() {
+            let counts = self.counts.entry(table.clone()).or_default();
+            counts.seen += count;
+            counts.owed += count;
+            counts.on_disk += count;
+        }
+    }
+
+    /// The entries of a debt are opened next, instead of waiting in the journal alone.
+    pub fn unshelve(&mut self, shape: &Shape) {
+        for (table, count) in shape.counts() {
+            let counts = self.counts.entry(table.clone()).or_default();
+            counts.seen -= count;
+            counts.owed -= count;
+            counts.on_disk -= count;
+        }
+    }
+
+    /// Another debt does what a debt in the journal was to do.
+    pub fn supersede_shelved(&mut self, shape: &Shape) {
+        for (table, count) in shape.counts() {
+            let counts = self.counts.entry(table.clone()).or_default();
+            counts.superseded += count;
+            counts.owed -= count;
+            counts.on_disk -= count;
+        }
+    }
+
+    /// A debt stands in another record now. Returns the record that may go: this one where the debt is done.
+    pub fn replace_record(&mut self, id: DebtId, record: R) -> Option<R> {
+        match self.debts.get_mut(&id) {
+            Some(open) => open.journal.replace(record),
+            None => Some(record),
         }
     }
 
@@ -231,14 +300,19 @@ impl<D: Clone, R, T: Copy> Ledger<D, R, T> {
         self.counts.get(table).copied().unwrap_or_default()
     }
 
+    /// Owed entries in memory.
     pub fn owed(&self) -> usize {
         self.entries.len()
     }
 
-    /// When the oldest owed entry was committed.
+    /// When the oldest owed entry in memory was committed.
     pub fn oldest(&self) -> Option<T> {
         self.entries.values().next().map(|entry| entry.since)
     }
+}
+
+fn counted(count: u32, one_more: bool) -> u32 {
+    if one_more { count + 1 } else { count.saturating_sub(1) }
 }
 
 #[cfg(test)]
@@ -256,9 +330,9 @@ mod tests {
     fn balanced(ledger: &Books) {
         for counts in ledger.counts().values() {
             assert_eq!(counts.seen, counts.applied + counts.superseded + counts.owed);
-            assert!(counts.parked <= counts.owed);
+            assert!(counts.parked <= counts.aside && counts.aside + counts.on_disk <= counts.owed);
         }
-        let owed: u64 = ledger.counts().values().map(|counts| counts.owed).sum();
+        let owed: u64 = ledger.counts().values().map(|counts| counts.owed - counts.on_disk).sum();
         assert_eq!(owed as usize, ledger.owed());
     }
 
@@ -303,6 +377,41 @@ mod tests {
         ledger.end_work(entries[0], Ending::Nothing);
         assert_eq!(ledger.count("a").parked, 0);
         balanced(&ledger);
+    }
+
+    #[test]
+    fn entries_set_aside_are_not_active_until_every_reason_is_gone() {
+        let mut ledger = Books::default();
+        let (_, entries) = open(&mut ledger, &["a", "a"]);
+        assert_eq!(ledger.count("a").active(), 2);
+        ledger.set_aside(entries[0], true);
+        ledger.set_parked(entries[0], true);
+        balanced(&ledger);
+        ledger.set_aside(entries[0], false);
+        assert_eq!((ledger.count("a").active(), ledger.count("a").parked), (1, 1));
+        ledger.end_work(entries[0], Ending::Applied);
+        assert_eq!((ledger.count("a").active(), ledger.count("a").aside), (1, 0));
+        balanced(&ledger);
+    }
+
+    #[test]
+    fn the_books_balance_while_debts_wait_in_the_journal() {
+        let mut ledger = Books::default();
+        let tables: Vec<TableName> = vec!["a".into(), "a".into(), "b".into()];
+        let shape = Shape::of(&tables);
+        ledger.shelve(&shape);
+        ledger.shelve(&shape);
+        balanced(&ledger);
+        assert_eq!((ledger.count("a").owed, ledger.count("a").active()), (4, 0));
+        ledger.supersede_shelved(&shape);
+        balanced(&ledger);
+        ledger.unshelve(&shape);
+        let id = ledger.open((), &tables, Some(1), ());
+        balanced(&ledger);
+        let counts = ledger.count("a");
+        assert_eq!((counts.seen, counts.superseded, counts.active()), (4, 2, 2));
+        assert_eq!(ledger.replace_record(id, 2), Some(1));
+        assert_eq!(ledger.replace_record(DebtId(99), 3), Some(3));
     }
 
     #[test]

@@ -2,14 +2,20 @@
 //! journal record may go.
 //! Never here: clocks (times are handed in), queues over many keys, stores, the steps of a refresh.
 
+mod backlog;
 mod fate;
+mod hot;
 mod job;
 mod ledger;
+mod pace;
 mod sweep;
 mod uncertain;
 
+pub use backlog::{Backlog, Print, Shape, Shelved};
 pub use fate::{Answer, Fate, fate};
+pub use hot::{Heat, HotKeys};
 pub use job::{Asked, Job, JobState, Parking};
 pub use ledger::{Closed, Counts, DebtId, Ending, EntryId, Ledger};
+pub use pace::{Pace, Room, Taken};
 pub use sweep::{Turn, TurnState};
 pub use uncertain::{Patience, Sight, Verdict};

@@ -50,6 +50,14 @@ impl<E> Turn<E> {
         runs
     }
 
+    /// Takes out everybody who waits for the same run as the one who came last.
+    pub fn superseded(&mut self) -> Vec<E> {
+        let runs = self.state == TurnState::Running;
+        let waiters = if runs { &mut self.next } else { &mut self.waiters };
+        let last = waiters.len().saturating_sub(1);
+        waiters.drain(..last).collect()
+    }
+
     /// The next start waits for one more barrier.
     pub fn hold(&mut self) {
         self.barriers += 1;
@@ -87,6 +95,20 @@ impl<E> Turn<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_those_who_wait_for_the_same_run_are_superseded() {
+        let mut turn = Turn::new(1);
+        turn.owe(2);
+        assert_eq!(turn.superseded(), vec![1]);
+        turn.start();
+        assert!(turn.owe(3) && turn.superseded().is_empty());
+        assert!(turn.owe(4));
+        assert_eq!(turn.superseded(), vec![3]);
+        assert_eq!(turn.done(), (vec![2], true));
+        turn.start();
+        assert_eq!(turn.done(), (vec![4], false));
+    }
 
     #[test]
     fn who_comes_during_a_run_waits_for_the_next() {
