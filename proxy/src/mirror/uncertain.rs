@@ -25,22 +25,36 @@ use crate::journal::RecordId;
 use crate::mysql::control::{Connections, ControlError};
 
 /// MySQL's side of the session that a debt belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     /// The connection's number in the server's greeting: the low 32 bits of its id.
     pub connection: u32,
     /// When it was owed, in milliseconds of Unix time: by it a restart of the server is noticed, after
     /// which numbers are given again.
     pub owed_at: u64,
+    /// The same moment by a clock that nobody sets. A wall clock that is set forward would look like a restart,
+    /// and the commit that is waited for would be missed.
+    #[serde(skip)]
+    owed: Option<Instant>,
+}
+
+/// Of one process or read from its journal.
+impl PartialEq for Session {
+    fn eq(&self, other: &Session) -> bool {
+        (self.connection, self.owed_at) == (other.connection, other.owed_at)
+    }
 }
 
 impl Session {
     pub fn now(connection: u32) -> Session {
-        Session { connection, owed_at: unix_millis() }
+        Session { connection, owed_at: unix_millis(), owed: Some(Instant::now()) }
     }
 
     fn age(&self) -> Duration {
-        Duration::from_millis(unix_millis().saturating_sub(self.owed_at))
+        match self.owed {
+            Some(owed) => owed.elapsed(),
+            None => Duration::from_millis(unix_millis().saturating_sub(self.owed_at)),
+        }
     }
 
     /// Whether a look at the server shows that the session's last statement has ended. A connection
@@ -331,6 +345,13 @@ mod tests {
     fn seen(numbers: &[u32], uptime: u64) -> Connections {
         let numbers: BTreeSet<u32> = numbers.iter().copied().collect();
         Connections { numbers, uptime: Duration::from_secs(uptime) }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_makes_no_session_older() {
+        let session = Session { owed_at: 0, ..Session::now(7) };
+        assert!(session.age() < Duration::from_secs(3_600));
+        assert!(Session { owed: None, ..session }.age() > Duration::from_secs(3_600));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! waiting --all has come----------------------------------> expanded, settled as any other
-//!         --not yet--> expanded early --...--all has come or too late--> expanded again, settled
+//!         --not yet--> expanded early, and again while its connection stays
+//!                        --all has come or too late--> expanded once more, settled
 //! ```
 
 use std::time::Duration;
@@ -32,17 +33,27 @@ pub enum Verdict {
     TooLate,
 }
 
+/// Behind a half-open leg a connection may stay for hours after its last commit. What it has committed is
+/// refreshed when it has waited so long, and then each time the wait has doubled.
+const EARLY_AGAIN: Duration = Duration::from_secs(1);
+
 /// The wait of one debt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Patience {
-    /// It has been refreshed once, so that what is committed already need not wait.
-    early: bool,
+    /// When it is refreshed before its end, so that what is committed already need not wait.
+    early: Option<Duration>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { early: Some(Duration::ZERO) }
+    }
 }
 
 impl Patience {
     /// The wait of a debt that nothing is to be gained for before its end.
     pub fn to_the_end() -> Patience {
-        Patience { early: true }
+        Patience { early: None }
     }
 
     /// `late_writes`: a write that was not answered may still arrive. `grace`: after this, a hidden
@@ -64,9 +75,17 @@ impl Patience {
         match ended && !late_writes {
             true => Verdict::Settle,
             false if waited >= longest => Verdict::TooLate,
-            false if std::mem::replace(&mut self.early, true) => Verdict::Wait,
-            false => Verdict::Early,
+            false => self.refresh_early(ended, waited),
         }
+    }
+
+    fn refresh_early(&mut self, ended: bool, waited: Duration) -> Verdict {
+        if self.early.is_none_or(|early| waited < early) {
+            return Verdict::Wait;
+        }
+        // Nothing is committed any more once the connection is gone.
+        self.early = (!ended).then(|| EARLY_AGAIN.max(waited * 2));
+        Verdict::Early
     }
 }
 
@@ -87,9 +106,17 @@ mod tests {
         let mut judge = |sight, seconds| judge(&mut patience, sight, false, seconds);
         assert_eq!(judge(Sight::Nothing, 9_999), Verdict::Wait);
         assert_eq!(judge(Sight::There, 1), Verdict::Early);
-        assert_eq!(judge(Sight::There, 3_599), Verdict::Wait);
+        assert_eq!(judge(Sight::There, 1), Verdict::Wait);
         assert_eq!(judge(Sight::There, 3_600), Verdict::TooLate);
         assert_eq!(judge(Sight::Gone, 2), Verdict::Settle);
+    }
+
+    #[test]
+    fn a_connection_that_stays_is_looked_after_again_and_again() {
+        let mut patience = Patience::default();
+        let mut judge = |seconds| judge(&mut patience, Sight::There, false, seconds);
+        let early: Vec<u64> = (0..100).filter(|s| judge(*s) == Verdict::Early).collect();
+        assert_eq!(early, [0, 1, 2, 4, 8, 16, 32, 64]);
     }
 
     #[test]

@@ -125,7 +125,9 @@ async fn relay(client: TcpStream, upstream: SocketAddr, mut state: watch::Receiv
             if let Break::HalfOpen(silence) = how {
                 // What goes to MySQL keeps its half of that socket open.
                 back.abort();
-                tokio::time::sleep(silence).await;
+                let broken = state.borrow().broken;
+                let again = state.wait_for(|state| state.broken != broken);
+                let _ = tokio::time::timeout(silence, again).await;
             }
             there.abort();
             back.abort();
