@@ -37,6 +37,12 @@ pub enum Benchmark {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// How long a start takes, and what memory, with a journal of many owed keys
+    Start {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Latency that dual-write adds to an application's writes, against mysql-only
     Write {
         /// Passed to the measuring program
@@ -59,6 +65,7 @@ pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<Ex
         Benchmark::Memory { rest } => ("bench_memory", rest),
         Benchmark::Digest { rest } => ("bench_digest", rest),
         Benchmark::Outage { rest } => ("bench_outage", rest),
+        Benchmark::Start { rest } => ("bench_start", rest),
         Benchmark::Write { rest } => ("bench_write", rest),
     };
     let mut build = cargo(repository);
