@@ -96,6 +96,15 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "listen",
+        "compression",
+        Kind::Choice(&["as-asked", "off"]),
+        Default("as-asked"),
+        "Whether clients may ask for compressed packets. Where one does, the leg to MySQL is compressed alike, so MySQL \
+         must offer it (`protocol_compression_algorithms`). It takes processor time on both legs; \
+         where Segue is beside the application, only the leg to MySQL gains.",
+    ),
+    key(
+        "listen",
         "max_connections",
         Kind::Integer { min: 1, max: limits::CLIENTS_MAX },
         Default("5000"),

@@ -128,6 +128,37 @@ pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
 /// Batches of refreshes under way at the same time.
 pub const REFRESH_BATCHES_CONCURRENT: usize = 8;
 
+/// Of them, batches that only keys of a commit of now may take: what is owed for long does not delay them.
+pub const REFRESH_BATCHES_LIVE: usize = 2;
+
+/// A commit counts as one of now for so long, and for so many attempts.
+pub const LIVE_FOR: Duration = Duration::from_secs(5);
+pub const LIVE_ATTEMPTS: u32 = 4;
+
+/// Keys that grow old looked at in one go: bounds how long the queue is held.
+pub const LIVE_AGED_AT_ONCE: usize = 1_000;
+
+/// A batch that takes longer makes room for the next; some of its writes hang.
+pub const REFRESH_BATCH_LINGERS: Duration = Duration::from_millis(250);
+
+/// Batches that linger at the same time (each holds up to `REFRESH_BATCH_KEYS_MAX` keys).
+pub const REFRESH_BATCHES_LINGERING: usize = 32;
+
+/// Milliseconds over which those who wait for a paused partition come back.
+pub const PARTITION_PAUSES_APART_MS: u64 = 50;
+
+/// Hot keys are counted, and named, for so long at a time.
+pub const HOT_KEYS_WINDOW: Duration = Duration::from_secs(60);
+
+/// Hot keys named at a time.
+pub const HOT_KEYS_NAMED_MAX: usize = 10;
+
+/// Writes in a window from which a key is hot: one a second.
+pub const HOT_KEY_WRITES_MIN: u64 = 60;
+
+/// Characters of a hot key's value in its label.
+pub const HOT_KEY_CHARS_MAX: usize = 100;
+
 /// Items of one batch that are written at the same time.
 pub const REFRESH_WRITES_CONCURRENT: usize = 16;
 

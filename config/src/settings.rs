@@ -46,6 +46,8 @@ pub struct Listen {
     pub mysql: SocketAddr,
     /// Where connections begin with a PROXY header.
     pub proxy_protocol_networks: Vec<Network>,
+    /// Clients may ask for compressed packets.
+    pub compression: bool,
     pub admin: SocketAddr,
     /// Most clients at a time.
     pub clients_max: usize,

@@ -23,6 +23,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "answers", run: target::answers::run, input_bytes_max: 2_048 },
     Target { name: "attributes", run: target::attributes::run, input_bytes_max: 1_024 },
     Target { name: "authentication", run: target::authentication::run, input_bytes_max: 1_024 },
+    Target { name: "compressed", run: target::compressed::run, input_bytes_max: 2_048 },
     Target { name: "contract", run: target::contract::run, input_bytes_max: 8_192 },
     Target { name: "execute", run: target::execute::run, input_bytes_max: 1_024 },
     Target { name: "execute_round_trip", run: target::execute::round_trip, input_bytes_max: 512 },

@@ -3,6 +3,8 @@
 
 pub mod chaos;
 pub mod harness;
+pub mod load;
+pub mod locks;
 pub mod recorder;
 pub mod scene;
 pub mod shop;

@@ -34,10 +34,20 @@ pub struct Scene {
 
 impl Scene {
     pub async fn open(server: &Server, script: Script<'_>) -> Result<Scene> {
+        Scene::open_with(server, script, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn open_with(
+        server: &Server,
+        script: Script<'_>,
+        change: impl FnOnce(&mut SegueConfig),
+    ) -> Result<Scene> {
         let database = server.database(script.name, script.schema).await?;
         let engine = Engine::start().await?;
         let mut config = SegueConfig::new(server, &database, script.contract).with_engine(&engine);
         config.phases = script.phases.to_owned();
+        change(&mut config);
         let segue = SegueProcess::prepare(&config)?;
         create_tables(&segue).await?;
         segue.start_again().await?;

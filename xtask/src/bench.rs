@@ -31,6 +31,12 @@ pub enum Benchmark {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// How long after MySQL's commit an item is right, at half of the engine's capacity
+    Lag {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// DynamoDB goes away for minutes under a steady load of writes, and comes back
     Outage {
         /// Passed to the measuring program
@@ -64,6 +70,7 @@ pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<Ex
         }
         Benchmark::Memory { rest } => ("bench_memory", rest),
         Benchmark::Digest { rest } => ("bench_digest", rest),
+        Benchmark::Lag { rest } => ("bench_lag", rest),
         Benchmark::Outage { rest } => ("bench_outage", rest),
         Benchmark::Start { rest } => ("bench_start", rest),
         Benchmark::Write { rest } => ("bench_write", rest),

@@ -274,6 +274,7 @@ fn build(values: &Values) -> Settings {
         listen: Listen {
             mysql: values.listen("listen.mysql"),
             proxy_protocol_networks: values.networks("listen.proxy_protocol_networks"),
+            compression: values.text("listen.compression") != "off",
             admin: values.listen("listen.admin"),
             clients_max: values.number("listen.max_connections") as usize,
             login_timeout: values.seconds("listen.login_timeout"),

@@ -4,6 +4,7 @@
 pub mod answers;
 pub mod attributes;
 pub mod authentication;
+pub mod compressed;
 pub mod contract;
 pub mod execute;
 pub mod frames;

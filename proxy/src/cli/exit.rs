@@ -70,6 +70,7 @@ mod tests {
             table: table(),
             reason: reason(),
             arrival: Arrival::Over,
+            throttled: false,
         };
         assert_eq!(code(transient.into()), 3);
         let rejected = StoreError::Rejected {

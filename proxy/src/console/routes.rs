@@ -57,9 +57,10 @@ pub(super) fn router(console: Arc<Console>, exposure: Exposure) -> Router {
         .with_state(console)
 }
 
-async fn metrics(State(console): Shared) -> Response {
+async fn metrics(State(console): Shared, headers: HeaderMap) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, console.metrics.render()).into_response()
+    let values = guard::authorized(&headers, &console).is_ok();
+    (kind, console.metrics.render(values)).into_response()
 }
 
 /// Always 200 while the process serves: trouble elsewhere is no reason to restart the sidecar.

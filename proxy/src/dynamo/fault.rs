@@ -66,15 +66,22 @@ where
         _ => {
             let reason = DisplayErrorContext(error).to_string();
             return Fault {
-                error: StoreError::Transient { operation, table, reason, arrival: arrival(error) },
+                error: StoreError::Transient {
+                    operation,
+                    table,
+                    reason,
+                    arrival: arrival(error),
+                    throttled: false,
+                },
                 outcome: "error",
             };
         }
     };
-    let outcome = if THROTTLING_CODES.contains(&code.as_str()) { "throttled" } else { "error" };
+    let throttled = THROTTLING_CODES.contains(&code.as_str());
+    let outcome = if throttled { "throttled" } else { "error" };
     let error = if status >= 500 || TRANSIENT_CODES.contains(&code.as_str()) {
         let reason = format!("{code}: {message}");
-        StoreError::Transient { operation, table, reason, arrival: Arrival::Over }
+        StoreError::Transient { operation, table, reason, arrival: Arrival::Over, throttled }
     } else {
         let code = if code.is_empty() { format!("HTTP {status}") } else { code };
         StoreError::Rejected { operation, table, reason: without_values(&message).to_owned(), code }

@@ -50,7 +50,14 @@ pub enum WriteOutcome {
 pub enum StoreError {
     /// Throttled, 5xx, connection refused, timed out: try again later. The write may have happened.
     #[error("{operation} on {table}: {reason}")]
-    Transient { operation: &'static str, table: String, reason: String, arrival: Arrival },
+    Transient {
+        operation: &'static str,
+        table: String,
+        reason: String,
+        arrival: Arrival,
+        /// Turned away because it came too fast.
+        throttled: bool,
+    },
     /// The request itself is at fault (validation, access denied, no such table).
     #[error("{operation} on {table}: {code}: {reason}")]
     Rejected { operation: &'static str, table: String, code: String, reason: String },

@@ -11,6 +11,7 @@ use segue_rules::sql::slot_values;
 use segue_rules::txn::DirtyEntry;
 use segue_rules::value::TableName;
 
+use super::Connection;
 use super::command::Command;
 use super::failure::SessionError;
 use super::planner::Scope;
@@ -18,7 +19,6 @@ use super::query::{RoutedPrepared, sweep_of_all};
 use super::statement::{Sweep, Unit};
 use super::transaction::Ends;
 use super::write::sweeps;
-use super::{Connection, Reply};
 
 /// Refusal code of bulk executions whose keys are not known before they run.
 const BULK: &str = "bulk-execute";
@@ -37,7 +37,7 @@ impl Connection {
         };
         match &routed.route {
             Route::Relay => {
-                let mut reply = Reply::whole(&command.frames);
+                let mut reply = self.reply(&command.frames);
                 self.exchange(&command.frames, &mut reply).await.map(|_| ())
             }
             Route::Capture(plan) => {
@@ -60,7 +60,7 @@ impl Connection {
         rows: Option<&[Vec<SlotValue>]>,
         command: &Command,
     ) -> Result<(), SessionError> {
-        let mut reply = Reply::whole(&command.frames);
+        let mut reply = self.reply(&command.frames);
         if !plan.captures.iter().any(|capture| scope.tables.contains(&capture.table)) {
             return self.exchange(&command.frames, &mut reply).await.map(|_| ());
         }

@@ -42,6 +42,7 @@ impl Legs<'_> {
         let mut walked = 0;
         self.client.release();
         self.server.release();
+        self.client.await_command();
         loop {
             let (used, packet) = walker.take(&self.client.buffered()[walked..]);
             walked += used;
@@ -79,7 +80,7 @@ impl Legs<'_> {
                         return Ok(false);
                     }
                     let length = self.server.buffered().len();
-                    self.client.send(self.server.buffered()).await.map_err(client_io)?;
+                    self.client.pass(self.server, length).await.map_err(client_io)?;
                     self.server.consume(length);
                 }
             }

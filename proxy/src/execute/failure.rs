@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::mysql::upstream::UpstreamError;
 use crate::wire::WireError;
+use crate::wire::compressed::PacketFault;
 use crate::wire::response::ErrPacket;
 
 /// Why a session ended other than by its client's wish.
@@ -29,7 +30,7 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// The error packet for a client that has not logged in yet, where one helps.
+    /// The error packet for the client, where one helps: it has not logged in yet, or cannot be read any more.
     pub fn packet(&self) -> Option<ErrPacket> {
         match self {
             // ER_UNKNOWN_ERROR: the fitting codes (2003, 2013, 2026) are client codes, and MariaDB's
@@ -49,10 +50,21 @@ impl SessionError {
             SessionError::Login(reason) => {
                 Some(ErrPacket::new(1251, b"08004", format!("Segue: {reason}")))
             }
+            SessionError::Client(WireError::Io(error)) => PacketFault::of(error).map(unreadable),
             SessionError::Client(_)
             | SessionError::ClientTls(_)
             | SessionError::ProxyHeader { .. }
             | SessionError::LoginTimeout => None,
+        }
+    }
+}
+
+/// MySQL's own words.
+fn unreadable(fault: PacketFault) -> ErrPacket {
+    match fault {
+        PacketFault::OutOfOrder => ErrPacket::new(1156, b"08S01", "Got packets out of order"),
+        PacketFault::Content => {
+            ErrPacket::new(1157, b"08S01", "Couldn't uncompress communication packet")
         }
     }
 }

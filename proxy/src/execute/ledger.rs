@@ -24,6 +24,7 @@ pub trait Ledger: Send + Sync {
         table: &'a str,
     ) -> BoxFuture<'a, u64>;
     fn raise_watermark(&self, table: &str, value: u64);
+    fn forget_watermark(&self, table: &str);
 }
 
 /// Entries that wait for MySQL's answer. Dropping it means that no answer came: MySQL may commit yet.
@@ -56,6 +57,10 @@ impl Ledger for Mirror {
 
     fn raise_watermark(&self, table: &str, value: u64) {
         Mirror::raise_watermark(self, table, value);
+    }
+
+    fn forget_watermark(&self, table: &str) {
+        Mirror::forget_watermark(self, table);
     }
 }
 

@@ -100,14 +100,6 @@ struct Reply {
 }
 
 impl Reply {
-    /// The answer to a command of these frames is one whole; it is numbered on from the command's
-    /// last frame.
-    fn whole(frames: &[u8]) -> Reply {
-        let sequence = frames.len() / (FRAME_PAYLOAD_MAX + HEADER_BYTES) + 1;
-        // Sequence ids wrap around.
-        Reply { sequence: sequence as u8, more: false, split: false }
-    }
-
     fn part(self) -> Part {
         let set = if self.more { MORE_RESULTS_EXISTS } else { 0 };
         Part { sequence: self.sequence, set, clear: 0 }
@@ -172,6 +164,15 @@ impl Connection {
         self.row_count = None;
     }
 
+    /// The answer to a command of these frames is one whole; it is numbered on from the command's
+    /// last frame.
+    fn reply(&self, frames: &[u8]) -> Reply {
+        let sequence = frames.len() / (FRAME_PAYLOAD_MAX + HEADER_BYTES) + 1;
+        // Sequence ids wrap around.
+        let sequence = self.client.flushed(sequence as u8);
+        Reply { sequence, more: false, split: false }
+    }
+
     /// Streams an answer to the client as it comes and remembers its status.
     pub async fn relay_answer(&mut self, shape: AnswerShape) -> Result<Seen, SessionError> {
         let mut scanner = Scanner::new(shape, self.capabilities);
@@ -182,7 +183,7 @@ impl Connection {
 
     /// Sends a command's frames to MySQL and delivers the answer.
     async fn exchange(&mut self, frames: &[u8], reply: &mut Reply) -> Result<Seen, SessionError> {
-        self.server.send(frames).await.map_err(failure::server_io)?;
+        self.server.command(frames).await.map_err(failure::server_io)?;
         if !reply.split {
             return self.relay_answer(AnswerShape::Results).await;
         }

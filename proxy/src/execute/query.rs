@@ -58,7 +58,7 @@ impl Connection {
             return self.relay_unknown(scope, command, UNREADABLE).await;
         };
         let (head, text) = payload.split_at(at);
-        let mut reply = Reply::whole(&command.frames);
+        let mut reply = self.reply(&command.frames);
         if self.answer_question(text, &command.frames, &mut reply).await?.is_some() {
             return Ok(());
         }
@@ -68,36 +68,36 @@ impl Connection {
         }
         match routes.as_slice() {
             [] => {
-                self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
+                self.exchange(&command.frames, &mut self.reply(&command.frames)).await.map(|_| ())
             }
             [route] => {
                 let digested = &statements[0];
                 let values = values(route, digested, text, &[], &facts.charset);
                 let unit = Unit { frames: &command.frames, values: &values, digested };
-                self.statement(scope, route, unit, &mut Reply::whole(&command.frames))
+                self.statement(scope, route, unit, &mut self.reply(&command.frames))
                     .await
                     .map(|_| ())
             }
             several if several.iter().all(|r| matches!(r, Route::Relay)) => {
-                self.exchange(&command.frames, &mut Reply::whole(&command.frames)).await.map(|_| ())
+                self.exchange(&command.frames, &mut self.reply(&command.frames)).await.map(|_| ())
             }
             several if !self.takes_several() => {
                 // The server refuses all of them: it is not for Segue to run what it would not.
                 let sweep = Sweep { parse_error_is_harmless: true, ..sweep_of_all(scope, several) };
-                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                self.opaque(scope, sweep, &command.frames, &mut self.reply(&command.frames))
                     .await?;
                 self.state.unread();
                 Ok(())
             }
             several if several.iter().any(is_sweep) || statements.iter().any(loads) => {
                 let sweep = sweep_of_all(scope, several);
-                self.opaque(scope, sweep, &command.frames, &mut Reply::whole(&command.frames))
+                self.opaque(scope, sweep, &command.frames, &mut self.reply(&command.frames))
                     .await?;
                 self.state.unread();
                 Ok(())
             }
             _ => {
-                let reply = Reply { split: true, ..Reply::whole(&command.frames) };
+                let reply = Reply { split: true, ..self.reply(&command.frames) };
                 self.split(scope, (head, text), (facts, statements, routes), reply).await
             }
         }
@@ -217,7 +217,7 @@ impl Connection {
         // Parameters that were not understood are unknown values.
         let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
         let unit = Unit { frames: &command.frames, values: &values, digested };
-        self.statement(scope, route, unit, &mut Reply::whole(&command.frames)).await.map(|_| ())
+        self.statement(scope, route, unit, &mut self.reply(&command.frames)).await.map(|_| ())
     }
 
     /// The route of the prepared statement that a command names, or why there is none.

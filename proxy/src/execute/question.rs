@@ -70,7 +70,7 @@ impl Connection {
             return Ok(None);
         };
         // The server's own answer, with another value in its one row.
-        self.server.send(frames).await.map_err(server_io)?;
+        self.server.command(frames).await.map_err(server_io)?;
         let capabilities = self.capabilities;
         let mut held = self.legs().hold(capabilities).await?;
         self.note(held.seen);
@@ -88,7 +88,9 @@ impl Connection {
     ) -> Result<(), SessionError> {
         let part: Part = reply.part();
         reply.sequence = held.rewrite(self.capabilities, part)?;
-        self.client.send(&held.frames).await.map_err(client_io)
+        self.client.send(&held.frames).await.map_err(client_io)?;
+        reply.sequence = self.client.flushed(reply.sequence);
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ impl Legs<'_> {
                 self.server_bytes().await?;
             }
             let (used, next) = scan(self.server.buffered(), &mut walker, scanner)?;
-            self.client.send(&self.server.buffered()[..used]).await.map_err(client_io)?;
+            self.client.pass(self.server, used).await.map_err(client_io)?;
             self.server.consume(used);
             if next == Next::Client {
                 self.client_file().await?;
@@ -63,7 +63,7 @@ impl Legs<'_> {
             }
             let (used, packet) = walker.take(self.client.buffered());
             let ended = packet.map(|p| p.length);
-            self.server.send(&self.client.buffered()[..used]).await.map_err(server_io)?;
+            self.server.pass(self.client, used).await.map_err(server_io)?;
             self.client.consume(used);
             if let Some(length) = ended {
                 return Ok(length);
@@ -119,7 +119,12 @@ fn scan(
 }
 
 /// Copies bytes both ways until either side ends: replication streams and the like.
-pub async fn duplex(client: Channel, server: Channel) -> std::io::Result<()> {
+///
+/// They are not read any more, so compressed packets go on as they come, their numbers included: both legs count
+/// alike, and semi-synchronous replication has rules of its own for numbers.
+pub async fn duplex(mut client: Channel, mut server: Channel) -> std::io::Result<()> {
+    server.pass_all(&mut client).await?;
+    client.pass_all(&mut server).await?;
     let (mut client, from_client) = client.into_parts();
     let (mut server, from_server) = server.into_parts();
     write(&mut server, &from_client).await?;

@@ -51,7 +51,7 @@ impl Legs<'_> {
         sql: &str,
         capabilities: Capabilities,
     ) -> Result<OwnAnswer, SessionError> {
-        self.server.send_packet(0, &query::write(sql, capabilities)).await.map_err(server_io)?;
+        self.server.command_packet(&query::write(sql, capabilities)).await.map_err(server_io)?;
         let mut scanner = Scanner::new(AnswerShape::Results, capabilities);
         let mut answer = OwnAnswer::default();
         let mut bytes = 0;
@@ -130,6 +130,7 @@ impl Legs<'_> {
             }
             self.server.consume(at);
             self.client.send(&out).await.map_err(client_io)?;
+            rewriter.part.sequence = self.client.flushed(rewriter.part.sequence);
             if at == 0 {
                 self.server_bytes().await?;
             }

@@ -64,6 +64,8 @@ pub struct SessionState {
     isolation_is_uncertain: bool,
     /// A temporary table may hide a mapped one: its numbers say nothing about the mapped table's.
     pub may_hide_tables: bool,
+    /// The session may choose the next AUTO_INCREMENT value.
+    pub chooses_insert_id: bool,
 }
 
 impl SessionState {
@@ -77,6 +79,7 @@ impl SessionState {
             connection: 0,
             isolation_is_uncertain: false,
             may_hide_tables: false,
+            chooses_insert_id: false,
         }
     }
 
@@ -115,6 +118,7 @@ impl SessionState {
         self.settings = None;
         self.isolation_is_uncertain = false;
         self.may_hide_tables = false;
+        self.chooses_insert_id = false;
     }
 
     /// A statement may have changed settings, those of the next transaction too.
@@ -190,6 +194,7 @@ impl SessionState {
             }
             SessionChange::Unknown => self.settings = None,
             SessionChange::Isolation => self.forget_settings(),
+            SessionChange::InsertId => self.chooses_insert_id = true,
             SessionChange::Many(changes) => changes.iter().for_each(|change| self.apply(change)),
         }
     }

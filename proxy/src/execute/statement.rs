@@ -143,7 +143,7 @@ impl Connection {
     ) -> Result<(), SessionError> {
         let sweeps = self.sweeps(scope, &sweep);
         let debt = self.owe_before(scope, &sweeps).await;
-        self.server.send(&command.frames).await.map_err(server_io)?;
+        self.server.command(&command.frames).await.map_err(server_io)?;
         if let Some(walker) = &command.rest {
             self.legs().rest_of_packet(&mut walker.clone()).await?;
         }

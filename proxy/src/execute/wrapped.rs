@@ -55,7 +55,7 @@ impl Connection {
                 return self.refuse(&error, reply).await;
             }
         };
-        self.server.send(unit.frames).await.map_err(server_io)?;
+        self.server.command(unit.frames).await.map_err(server_io)?;
         let capabilities = self.capabilities;
         let mut held = self.legs().hold(capabilities).await?;
         let seen = held.seen;
@@ -116,7 +116,9 @@ impl Connection {
         let part = reply.part();
         let part = Part { set: part.set | AUTOCOMMIT, clear: IN_TRANS | IN_TRANS_READONLY, ..part };
         reply.sequence = held.rewrite(self.capabilities, part)?;
-        self.client.send(&held.frames).await.map_err(client_io)
+        self.client.send(&held.frames).await.map_err(client_io)?;
+        reply.sequence = self.client.flushed(reply.sequence);
+        Ok(())
     }
 
     /// Fetches the statement's warnings, which the COMMIT or ROLLBACK would clear.
@@ -127,7 +129,7 @@ impl Connection {
         let capabilities = self.capabilities;
         let payload = query::write("SHOW WARNINGS", capabilities);
         debug_assert_eq!(payload.first(), Some(&command::QUERY));
-        self.server.send_packet(0, &payload).await.map_err(server_io)?;
+        self.server.command_packet(&payload).await.map_err(server_io)?;
         let mut held = self.legs().hold(capabilities).await?;
         let part = Part { sequence: 1, set: AUTOCOMMIT, clear: IN_TRANS | IN_TRANS_READONLY };
         held.rewrite(capabilities, part)?;

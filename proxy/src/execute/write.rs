@@ -116,7 +116,10 @@ impl Connection {
     /// All keys that the server may generate from now on.
     pub(super) async fn keys_to_come(&self, scope: &Scope, table: TableName) -> Option<DirtyEntry> {
         let ledger = self.shared.ledger.clone()?;
-        let watermark = ledger.auto_increment_watermark(&scope.ruleset, &table).await;
+        let watermark = match self.state.chooses_insert_id {
+            true => 0,
+            false => ledger.auto_increment_watermark(&scope.ruleset, &table).await,
+        };
         let dirty = Dirty::Range { table, from: watermark.saturating_add(1), to: None };
         Some(DirtyEntry { dirty, old_image: OldImage::NotNeeded })
     }
@@ -133,10 +136,13 @@ impl Connection {
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
         let mut entries = Self::captured(scope, bound.entries);
-        entries.extend(self.keys_to_come(scope, table).await);
+        let to_come = self.keys_to_come(scope, table.clone()).await;
+        let first = to_come.as_ref().and_then(|entry| entry.dirty.first_generated());
+        entries.extend(to_come);
         let debt = self.owe(scope, entries).await;
         let seen = self.exchange(unit.frames, reply).await?;
         let learnt = self.after(scope, plan, unit, seen);
+        self.check_watermark(&table, first, seen);
         let Some(debt) = debt else { return Ok(seen) };
         if seen.error.is_some() && transactional(scope, plan) {
             debt.rolled_back();
@@ -146,6 +152,17 @@ impl Connection {
             debt.committed(None);
         }
         Ok(seen)
+    }
+
+    /// A key below those that were expected: the counter was set back by somebody, and what is known of
+    /// it is worth nothing.
+    fn check_watermark(&self, table: &TableName, first: Option<u64>, seen: Seen) {
+        let told = seen.ok.map_or(0, |ok| ok.insert_id);
+        if let (Some(ledger), Some(first)) = (&self.shared.ledger, first)
+            && (1..first).contains(&told)
+        {
+            ledger.forget_watermark(table);
+        }
     }
 
     async fn write_in_transaction(
@@ -259,6 +276,7 @@ impl Connection {
         let entries = plan.after(&scope.ruleset, unit.values, answer);
         if let (Some(entry), Some(ledger), 1..) =
             (entries.first(), &self.shared.ledger, answer.insert_id)
+            && plan.insert_id_is_key
             && !self.state.may_hide_tables
         {
             ledger.raise_watermark(entry.dirty.table(), answer.insert_id);

@@ -3,52 +3,108 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use segue_config::limits;
 use segue_rules::value::ItemKey;
 use tokio::sync::Semaphore;
 
 use super::ledger::Ending;
-use super::parts::{Shared, State};
-use super::queue::{RefreshEnd, Target, Waiter};
+use super::parts::{Shared, State, entity_named};
+use super::queue::{Batch, Priority, RefreshEnd, Target, Waiter};
 use super::run::{Ended, Outcome, ParkKind, back_off, run_batch};
 
 /// Longest sleep of the dispatcher; it is woken by work, so this is only a backstop.
 const IDLE_WAIT: Duration = Duration::from_secs(60);
 
+/// Places for batches that run at the same time.
+struct Places {
+    /// All of them.
+    any: Arc<Semaphore>,
+    /// Those that batches take that are not live.
+    background: Arc<Semaphore>,
+    /// For batches that take long, so that the others go on.
+    lingering: Arc<Semaphore>,
+}
+
 /// Hands batches of due keys to tasks until the mirror stops.
 pub(crate) async fn dispatch(shared: Arc<Shared>) {
-    let batches = Arc::new(Semaphore::new(shared.settings.batches_concurrent));
+    let batches = shared.settings.batches_concurrent;
+    let background = batches.saturating_sub(limits::REFRESH_BATCHES_LIVE).max(1);
+    let places = Places {
+        any: Arc::new(Semaphore::new(batches)),
+        background: Arc::new(Semaphore::new(background)),
+        lingering: Arc::new(Semaphore::new(limits::REFRESH_BATCHES_LINGERING)),
+    };
     loop {
-        let permit = tokio::select! {
+        let place = tokio::select! {
             () = shared.stop.cancelled() => return,
-            permit = batches.clone().acquire_owned() => permit,
+            place = places.any.clone().acquire_owned() => place,
         };
-        let Ok(permit) = permit else { return };
-        let batch = loop {
-            let (batch, due) = {
-                let mut state = shared.state.lock();
-                wake(&shared, &mut state);
-                let batch = state.queue.take(shared.settings.batch_keys_max);
-                (batch, state.queue.next_due())
-            };
-            if !batch.is_empty() {
-                break batch;
+        let Ok(place) = place else { return };
+        let (batch, background) = loop {
+            let background = places.background.clone().try_acquire_owned().ok();
+            let (batch, due) = take(&shared, background.is_none());
+            if let Some(batch) = batch {
+                break (batch.keys, background.filter(|_| batch.priority != Priority::Live));
             }
-            let due = due.unwrap_or_else(|| shared.now() + IDLE_WAIT);
+            drop(background);
             tokio::select! {
                 () = shared.stop.cancelled() => return,
                 () = shared.work.notified() => {}
                 () = tokio::time::sleep_until(due.into()) => {}
             }
         };
-        let worker = shared.clone();
+        let (worker, lingering) = (shared.clone(), places.lingering.clone());
         shared.spawn(async move {
-            run_batch(&worker, batch, |target, ended| settle(&worker, target, ended)).await;
-            drop(permit);
+            let run = run_batch(&worker, batch, |target, ended| settle(&worker, target, ended));
+            let mut run = std::pin::pin!(run);
+            let lingers = async {
+                tokio::time::sleep(limits::REFRESH_BATCH_LINGERS).await;
+                lingering.acquire().await
+            };
+            let make_room = || {
+                drop((place, background));
+                worker.work.notify_one();
+            };
+            tokio::select! {
+                () = &mut run => make_room(),
+                _place = lingers => {
+                    make_room();
+                    run.await;
+                }
+            }
         });
     }
+}
+
+/// The next batch, or when to look again.
+fn take(shared: &Shared, live_only: bool) -> (Option<Batch>, Instant) {
+    let (now, ruleset) = (shared.now(), shared.ruleset());
+    shared.paces.name_hot_keys(now);
+    let mut look_again = now + IDLE_WAIT;
+    let table = |entity: &str| Some(entity_named(&ruleset, entity)?.dynamo_table.as_str());
+    let room = |entity: &str| match table(entity).map(|table| shared.paces.room(table, now)) {
+        // Nothing holds back a key that is to be dropped.
+        None => usize::MAX,
+        Some(Ok(count)) => count,
+        Some(Err(moment)) => {
+            look_again = look_again.min(moment);
+            0
+        }
+    };
+    let mut state = shared.state.lock();
+    wake(shared, &mut state);
+    let batch = state.queue.take(shared.settings.batch_keys_max, live_only, room);
+    let due = state.queue.next_due();
+    drop(state);
+    if let Some(batch) = &batch
+        && let Some((target, _)) = batch.keys.first()
+        && let Some(table) = table(&target.entity)
+    {
+        shared.paces.begin(table, now, batch.keys.len());
+    }
+    (batch, due.map_or(look_again, |due| due.min(look_again)))
 }
 
 fn wake(shared: &Shared, state: &mut State) {
@@ -85,6 +141,7 @@ fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
             drop(state);
             tracing::debug!(entity = %target.entity, attempts, %reason, "a refresh is tried again");
         }
+        Outcome::Paused(until) => shared.state.lock().queue.delay(target, candidates, until),
         Outcome::Park { reason, kind } => park(shared, target, candidates, reason, kind),
     }
     shared.work.notify_one();

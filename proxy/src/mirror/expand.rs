@@ -157,6 +157,7 @@ fn unknown_keys(table: &TableName, error: &LookupError) -> Unit {
     match error {
         LookupError::TooMany(_) => sweep(table, "too-many-keys"),
         LookupError::NoKey(_) => sweep(table, "no-row-key"),
+        LookupError::SetBack(_) => sweep(table, "counter-set-back"),
         LookupError::Control(_) => sweep(table, "lookup-refused"),
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum LookupError {
     TooMany(usize),
     #[error("table {0} has no row key or is not in the catalog")]
     NoKey(TableName),
+    #[error("the AUTO_INCREMENT counter of table {0} was set back")]
+    SetBack(TableName),
 }
 
 impl LookupError {
@@ -98,6 +100,9 @@ impl Lookup<'_> {
     ) -> Result<Vec<Vec<Cell>>, LookupError> {
         let table = self.table(name)?;
         let column = table.auto_increment().ok_or_else(|| LookupError::NoKey(name.clone()))?;
+        if to.is_none() && self.next_number(name).await? < from {
+            return Err(LookupError::SetBack(name.clone()));
+        }
         if to == Some(from)
             && table.row_key() == Some(&[column])
             && let Some(cell) = integer(&table.columns[column].data_type, from)
@@ -117,6 +122,19 @@ impl Lookup<'_> {
             self.limit.saturating_add(1)
         );
         self.bounded(self.control.select(&sql, &parameters).await?)
+    }
+
+    /// The number that AUTO_INCREMENT gives next, at least. Every number that was given is below it, unless the
+    /// counter was set back since.
+    async fn next_number(&self, name: &TableName) -> Result<u64, LookupError> {
+        // `information_schema` tells it from a cache.
+        let sql = format!("SHOW CREATE TABLE {}", quote(name));
+        let rows = self.control.select(&sql, &[]).await?;
+        match rows.first().and_then(|row| row.get(1)) {
+            Some(Cell::Text(text)) => Ok(counter_of(text)),
+            Some(Cell::Bytes(text)) => Ok(counter_of(&String::from_utf8_lossy(text))),
+            _ => Ok(1),
+        }
     }
 
     /// Keys of the driving rows that a join finds by these link values.
@@ -149,6 +167,16 @@ impl Lookup<'_> {
             false => Ok(rows),
         }
     }
+}
+
+/// The counter in a table's definition, behind its columns; it does not stand there before the first row.
+fn counter_of(definition: &str) -> u64 {
+    let options = definition.rsplit_once("\n)").map_or("", |(_, options)| options);
+    // A comment may say anything, and comes later.
+    let options = options.split(" COMMENT=").next().unwrap_or_default();
+    let number = options.split_once(" AUTO_INCREMENT=").map(|(_, number)| number);
+    let number = number.and_then(|number| number.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
 }
 
 /// The join's parameters out of a row's link columns; `None` where a column is missing.
@@ -185,4 +213,19 @@ pub(crate) fn quote(name: &str) -> String {
 fn quoted(table: &Table, columns: &[usize]) -> String {
     let names = columns.iter().filter_map(|&column| table.columns.get(column));
     names.map(|column| quote(&column.name)).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_stands_among_the_options_of_a_table() {
+        let text = "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT COMMENT 'a\n) AUTO_INCREMENT=9',\n  \
+            PRIMARY KEY (`id`)\n) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=utf8mb4 \
+            COMMENT='not AUTO_INCREMENT=7'";
+        assert_eq!(counter_of(text), 42);
+        assert_eq!(counter_of("CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB"), 1);
+        assert_eq!(counter_of(""), 1);
+    }
 }

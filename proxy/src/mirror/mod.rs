@@ -20,6 +20,7 @@ mod ledger;
 mod lookup;
 mod old_image;
 mod owed;
+mod pace;
 mod parts;
 mod queue;
 mod record;
@@ -35,7 +36,7 @@ mod watermark;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -87,6 +88,7 @@ impl Mirror {
             control: parts.control,
             store: parts.store,
             journal: parts.journal,
+            paces: pace::Paces::new(Instant::now(), parts.metrics.clone()),
             metrics: parts.metrics,
             rulesets: parts.rulesets,
             served: parts.served,
@@ -264,6 +266,11 @@ impl Mirror {
     /// Raises the watermark after an OK packet told an insert id.
     pub fn raise_watermark(&self, table: &str, value: u64) {
         watermark::raise(&self.shared, table, value);
+    }
+
+    /// The counter was set back: MySQL is asked anew.
+    pub fn forget_watermark(&self, table: &str) {
+        watermark::forget(&self.shared, table);
     }
 
     /// Works off what is owed until the deadline, then stops. What is left stays in the journal,

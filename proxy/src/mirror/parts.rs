@@ -19,6 +19,7 @@ use super::backlog::{Backlog, Prints};
 use super::gap::Gap;
 use super::homes::Homes;
 use super::ledger::Ledger;
+use super::pace::Paces;
 use super::queue::{Queue, Target};
 use super::sweeps::Sweeps;
 use super::tags::Tags;
@@ -129,6 +130,7 @@ pub(crate) struct Shared {
     pub settings: MirrorSettings,
     pub faults: MirrorFaults,
     pub state: Mutex<State>,
+    pub paces: Paces,
     pub tags: Tags,
     pub homes: Homes,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,

@@ -1,14 +1,18 @@
-//! Refreshes to do: the jobs of all keys, live ones before sweeps.
+//! Refreshes to do: the jobs of all keys, by urgency.
 //! Never here: clocks (time is handed in), what becomes of one job, the refresh itself, accounting.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod lane;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use segue_config::limits;
 use segue_rules::owed::{Asked, Job, JobState, Parking};
 use segue_rules::value::{Cell, ItemKey, TableName};
 use tokio::sync::oneshot;
 
+use self::lane::Lane;
 use super::ledger::EntryId;
 
 /// One driving row of one entity. Names, not positions: a ruleset may be swapped meanwhile.
@@ -24,10 +28,30 @@ pub(crate) struct Target {
 pub(crate) enum Priority {
     /// Of a commit of now.
     Live,
-    /// Tried before, or left by an earlier process.
+    /// Of an earlier one, or left by an earlier process.
     Owed,
     /// Of a sweep.
     Sweep,
+}
+
+impl Priority {
+    /// In which order batches are looked for. Nothing waits for ever: every eighth batch is for what is owed
+    /// first, every eighth for sweeps.
+    fn order(turn: usize) -> [Priority; 3] {
+        use Priority::{Live, Owed, Sweep};
+        match turn % 8 {
+            3 => [Owed, Live, Sweep],
+            7 => [Sweep, Live, Owed],
+            _ => [Live, Owed, Sweep],
+        }
+    }
+}
+
+/// Keys of one entity that run together, with the item keys that each may stand under.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub priority: Priority,
+    pub keys: Vec<(Target, BTreeSet<ItemKey>)>,
 }
 
 /// Who wants to know that a refresh is done.
@@ -67,8 +91,6 @@ pub(crate) struct Parked {
     pub attempts: u32,
 }
 
-type Lane = (VecDeque<Arc<str>>, HashMap<Arc<str>, VecDeque<Target>>);
-
 /// The queue. All operations are O(log n) or better, but for reports.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -77,6 +99,10 @@ pub(crate) struct Queue {
     due: BTreeMap<(Instant, u64), Target>,
     sequence: u64,
     parked: usize,
+    /// Batches taken so far.
+    turn: usize,
+    /// When live keys grow older next.
+    older_at: Option<Instant>,
 }
 
 impl Queue {
@@ -112,45 +138,61 @@ impl Queue {
     }
 
     fn push(&mut self, target: Target, priority: Priority) {
-        let (order, queues) = self.lanes.entry(priority).or_default();
-        let queue = queues.entry(target.entity.clone()).or_default();
-        if queue.is_empty() {
-            order.push_back(target.entity.clone());
-        }
-        queue.push_back(target);
+        self.lanes.entry(priority).or_default().push(target);
     }
 
-    /// Takes up to `most` keys of one entity to run.
-    pub fn take(&mut self, most: usize) -> Vec<(Target, BTreeSet<ItemKey>)> {
-        for priority in [Priority::Live, Priority::Owed, Priority::Sweep] {
-            let Some((order, queues)) = self.lanes.get_mut(&priority) else { continue };
-            while let Some(entity) = order.pop_front() {
-                let Some(queue) = queues.get_mut(&entity) else { continue };
-                let mut batch = Vec::new();
-                while batch.len() < most {
-                    let Some(target) = queue.pop_front() else { break };
-                    // Places of keys that were raised, or taken from another lane, are stale.
-                    let Some(slot) = self.jobs.get_mut(&target) else { continue };
-                    if slot.job.priority() != priority {
-                        continue;
-                    }
-                    let Some(stale) = slot.job.take() else { continue };
-                    batch.push((target, stale));
-                }
-                match queue.is_empty() {
-                    true => drop(queues.remove(&entity)),
-                    false => order.push_back(entity),
-                }
-                if !batch.is_empty() {
-                    return batch;
+    /// Takes up to `most` keys of one entity to run. `live_only`: no others. `room`: how many keys of an
+    /// entity may begin now.
+    pub fn take(
+        &mut self,
+        most: usize,
+        live_only: bool,
+        mut room: impl FnMut(&str) -> usize,
+    ) -> Option<Batch> {
+        let wanted = |priority: &Priority| !live_only || *priority == Priority::Live;
+        for priority in Priority::order(self.turn).into_iter().filter(wanted) {
+            let Some(lane) = self.lanes.get_mut(&priority) else { continue };
+            for _ in 0..lane.entities() {
+                let mut keys = Vec::new();
+                lane.next_entity(|entity, places| {
+                    let most = most.min(room(entity));
+                    let runs = places.filter_map(|target| {
+                        // Places of keys that changed their lane, or were taken from another, are stale.
+                        let job = &mut self.jobs.get_mut(&target)?.job;
+                        let stale = (job.priority() == priority).then(|| job.take())??;
+                        Some((target, stale))
+                    });
+                    keys.extend(runs.take(most));
+                });
+                if !keys.is_empty() {
+                    self.turn = self.turn.wrapping_add(1);
+                    return Some(Batch { priority, keys });
                 }
             }
         }
-        Vec::new()
+        None
+    }
+
+    /// Live keys that nobody took for long make room for newer ones.
+    fn grow_older(&mut self, now: Instant) {
+        let at = *self.older_at.get_or_insert(now + limits::LIVE_FOR);
+        let live = self.lanes.entry(Priority::Live).or_default();
+        if at <= now {
+            live.grow_older();
+            self.older_at = Some(now + limits::LIVE_FOR);
+        }
+        for target in live.overdue(limits::LIVE_AGED_AT_ONCE) {
+            let Some(slot) = self.jobs.get_mut(&target) else { continue };
+            if slot.job.state() == JobState::Queued && slot.job.priority() == Priority::Live {
+                slot.job.lower(Priority::Owed);
+                self.push(target, Priority::Owed);
+            }
+        }
     }
 
     /// Queues the keys that are due. Returns entries whose wait for a parked key ended by this.
     pub fn wake(&mut self, now: Instant) -> Vec<EntryId> {
+        self.grow_older(now);
         let mut unparked = Vec::new();
         while let Some(entry) = self.due.first_entry() {
             if entry.key().0 > now {
@@ -213,9 +255,19 @@ impl Queue {
 
     /// Ends a run that is to be tried again at `due`. `candidates`: item keys it may have written.
     pub fn retry(&mut self, target: &Target, candidates: BTreeSet<ItemKey>, due: Instant) {
+        if let Some(slot) = self.jobs.get_mut(target) {
+            slot.attempts += 1;
+            if slot.attempts >= limits::LIVE_ATTEMPTS {
+                slot.job.lower(Priority::Owed);
+            }
+        }
+        self.delay(target, candidates, due);
+    }
+
+    /// The same, where the run did not fail but had to wait.
+    pub fn delay(&mut self, target: &Target, candidates: BTreeSet<ItemKey>, due: Instant) {
         let Some(slot) = self.jobs.get_mut(target) else { return };
         slot.job.retry(candidates);
-        slot.attempts += 1;
         self.sequence += 1;
         self.due.insert((due, self.sequence), target.clone());
     }

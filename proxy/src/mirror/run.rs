@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
 use rand::Rng;
@@ -33,6 +33,8 @@ pub(crate) enum Outcome {
     /// The entity is no longer mapped.
     Unmapped,
     Retry(String),
+    /// The item's partition turned writes away a moment ago.
+    Paused(Instant),
     /// Cannot succeed as things stand.
     Park {
         reason: String,
@@ -304,7 +306,9 @@ impl Run<'_> {
         let mut expect = expected(expect);
         self.pause().await;
         loop {
+            self.wait_for_partition(key)?;
             let answer = self.shared.store.put(self.table, &item, &expect).await;
+            self.shared.paces.answered(key, self.shared.now(), &answer);
             if let Err(StoreError::Transient { arrival: Arrival::MayBeLate, .. }) = &answer
                 && may_come_late
             {
@@ -330,6 +334,14 @@ impl Run<'_> {
         }
     }
 
+    /// The run ends where the item's partition is paused: others need its place.
+    fn wait_for_partition(&self, key: &ItemKey) -> Result<(), Outcome> {
+        match self.shared.paces.paused(key, self.shared.now()) {
+            Some(until) => Err(Outcome::Paused(until)),
+            None => Ok(()),
+        }
+    }
+
     async fn pause(&self) {
         let longest = self.shared.faults.pause_before_put;
         if !longest.is_zero() {
@@ -340,7 +352,10 @@ impl Run<'_> {
 
     async fn delete(&self, key: &ItemKey, expect: Condition) -> Result<Event, Outcome> {
         let removes = expect != Condition::Absent;
-        match self.shared.store.delete(self.table, key, &expected(expect)).await? {
+        self.wait_for_partition(key)?;
+        let answer = self.shared.store.delete(self.table, key, &expected(expect)).await;
+        self.shared.paces.answered(key, self.shared.now(), &answer);
+        match answer? {
             WriteOutcome::Done => {
                 if removes {
                     self.count("deleted");

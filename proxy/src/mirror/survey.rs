@@ -114,6 +114,7 @@ impl Mirror {
                 (state.sweeps.start(now), state.sweeps.next_due())
             };
             if let Some((table, reason, progress)) = started {
+                shared.metrics.sweeps.with_label_values(&[&*table]).inc();
                 return Some(SweepTicket {
                     shared: shared.clone(),
                     table,

@@ -48,7 +48,8 @@ fn raise_to(shared: &Shared, table: &str, value: u64) -> u64 {
     known.fetch_max(value, Ordering::AcqRel).max(value)
 }
 
-/// Forgets what is known of a table whose counter may have been set back (TRUNCATE, ALTER).
+/// Forgets what is known of a table whose counter may have been, or was, set back (TRUNCATE, ALTER, a server
+/// that was killed before it had written its counter).
 pub(crate) fn forget(shared: &Shared, table: &str) {
     shared.watermarks.remove(table);
 }

@@ -68,6 +68,11 @@ impl Client {
             return crate::execute::duplex(client, server).await.map_err(server_io);
         }
         server.shutdown().await;
+        if let Err(error @ SessionError::Client(_)) = &result
+            && let Some(packet) = error.packet()
+        {
+            let _ = client.send_packet(client.flushed(1), &packet.write()).await;
+        }
         client.shutdown().await;
         result.map(|_| ())
     }
@@ -126,7 +131,7 @@ impl Client {
 
     /// Ends the session on the server in the way that it does not count as aborted.
     async fn leave(&mut self) {
-        let _ = self.connection.server.send(&QUIT_FRAME).await;
+        let _ = self.connection.server.command(&QUIT_FRAME).await;
     }
 
     /// MySQL says why it lets an idle client go (since 8.0.24); MariaDB does not.
@@ -184,7 +189,7 @@ impl Client {
 
     /// Sends a command on as it came and streams the answer.
     async fn relay(&mut self, command: &Command) -> Result<Seen, SessionError> {
-        self.connection.server.send(&command.frames).await.map_err(server_io)?;
+        self.connection.server.command(&command.frames).await.map_err(server_io)?;
         if let Some(walker) = &command.rest {
             self.connection.legs().rest_of_packet(&mut walker.clone()).await?;
         }
@@ -261,9 +266,9 @@ impl Client {
         if unlike && command.rest.is_none() && login.as_ref().is_ok_and(Login::reveals_password) {
             let withheld = Login::unanswered_change_user(&command.payload(), capabilities);
             let payload = withheld.map_err(SessionError::Client)?;
-            server.send_packet(0, &payload).await.map_err(server_io)?;
+            server.command_packet(&payload).await.map_err(server_io)?;
         } else {
-            server.send(&command.frames).await.map_err(server_io)?;
+            server.command(&command.frames).await.map_err(server_io)?;
         }
         if let Some(mut walker) = command.rest {
             self.connection.legs().rest_of_packet(&mut walker).await?;

@@ -22,6 +22,8 @@ pub struct Entrance {
     pub tls: TlsAcceptor,
     /// Where clients without TLS may have to encrypt a password for Segue.
     pub key: Option<PasswordKey>,
+    /// Clients may ask for compressed packets.
+    pub compression: bool,
     /// Load balancers whose connections begin with a PROXY header.
     proxies: Vec<Network>,
 }
@@ -34,7 +36,9 @@ impl Entrance {
             UpstreamTls::AsClient | UpstreamTls::Never => None,
         };
         let tls = tls::acceptor(&settings.tls)?;
-        Ok(Entrance { tls, key, proxies: settings.listen.proxy_protocol_networks.clone() })
+        let compression = settings.listen.compression;
+        let proxies = settings.listen.proxy_protocol_networks.clone();
+        Ok(Entrance { tls, key, compression, proxies })
     }
 
     /// The client's addresses: those of its connection, or as a trusted load balancer tells them. Its header

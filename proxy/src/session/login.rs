@@ -15,8 +15,10 @@ use crate::mysql::upstream::Upstream;
 use crate::wire::WireError;
 use crate::wire::capability::{self, Capabilities};
 use crate::wire::channel::{Channel, Packet};
+use crate::wire::compressed::Algorithm;
 use crate::wire::greeting::Greeting;
 use crate::wire::login::{self, Login, LoginHead};
+use crate::wire::packing::Peer;
 use crate::wire::proxy_header::Addresses;
 use crate::wire::response::ERR;
 use crate::wire::transport::Transport;
@@ -72,7 +74,8 @@ pub async fn log_in(
         let error = SessionError::Login("MySQL offers no TLS, but upstream_tls asks for it");
         return Err(tell_before_login(&mut client, error).await);
     }
-    let offered = offer(greeting.capabilities, upstream.policy());
+    let known = known(entrance);
+    let offered = offer(greeting.capabilities & known, upstream.policy());
     greeting.narrow(&mut first.payload, offered);
     client.send_packet(first.sequence, &first.payload).await.map_err(client_io)?;
 
@@ -85,7 +88,7 @@ pub async fn log_in(
         // What it is on one leg it must not be on the other: let the server ask for it.
         response = Login::unanswered(&response).map_err(SessionError::Client)?;
     }
-    let mut wanted = understood(head.capabilities) & !capability::SSL;
+    let mut wanted = head.capabilities & known & !capability::SSL;
     if encrypt {
         wanted |= capability::SSL;
     }
@@ -110,6 +113,10 @@ pub async fn log_in(
         refused(client, server, certificate).await;
         return Ok(None);
     };
+    if let Some(algorithm) = Algorithm::agreed(login.capabilities, login.zstd_level) {
+        client.compress(algorithm, Peer::Client);
+        server.compress(algorithm, Peer::Server);
+    }
     Ok(Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection }))
 }
 
@@ -199,15 +206,15 @@ async fn pass_last_word(client: &mut Channel, last: Option<Packet>, offset: u8) 
     SessionError::Server(WireError::Closed)
 }
 
-/// Without capabilities that the relay does not understand.
-fn understood(capabilities: Capabilities) -> Capabilities {
+/// Capabilities that the relay understands, and may pass on.
+fn known(entrance: &Entrance) -> Capabilities {
     let extended = capability::MARIADB_EXTENDED & !capability::MARIADB_EXTENDED_UNDERSTOOD;
-    capabilities & !capability::NOT_UNDERSTOOD & !extended
+    let compression = if entrance.compression { 0 } else { capability::COMPRESSION };
+    !(capability::NOT_UNDERSTOOD | extended | compression)
 }
 
-/// The server's capabilities without those that the relay does not understand, and with TLS as the policy says.
-fn offer(server: Capabilities, policy: UpstreamTls) -> Capabilities {
-    let known = understood(server);
+/// What of the server's capabilities is known, and TLS as the policy says.
+fn offer(known: Capabilities, policy: UpstreamTls) -> Capabilities {
     match policy {
         UpstreamTls::AsClient => known,
         UpstreamTls::Always | UpstreamTls::Never => known | capability::SSL,
@@ -245,8 +252,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compression_is_never_offered_and_tls_follows_the_policy() {
-        let server = capability::COMPRESS | capability::ZSTD_COMPRESSION | capability::PROTOCOL_41;
+    fn tls_is_offered_as_the_policy_says() {
+        let server = capability::PROTOCOL_41;
         assert_eq!(offer(server, UpstreamTls::AsClient), capability::PROTOCOL_41);
         assert_eq!(offer(server, UpstreamTls::Never), capability::PROTOCOL_41 | capability::SSL);
     }

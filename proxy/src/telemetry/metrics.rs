@@ -1,11 +1,14 @@
 //! Every metric of the process, in one registry that is handed down (no default registry).
-//! Never here: labels with unbounded values (statement text, keys, client names).
+//! Never here: labels with unbounded values (statement text, client names, keys but for the few hottest).
 
+use parking_lot::Mutex;
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 use segue_config::faults::FaultKind;
+use segue_rules::owed::Heat;
 
 /// Handles to all metrics. Cheap to share behind an `Arc`.
 ///
@@ -25,12 +28,19 @@ pub struct Metrics {
     pub parked: IntGaugeVec,
     /// Sweeps still owed, by table.
     pub sweeps_owed: IntGaugeVec,
+    pub sweeps: IntCounterVec,
     /// Seconds from MySQL's commit to DynamoDB's acknowledgement, by table.
     pub lag: HistogramVec,
     /// DynamoDB requests by operation and outcome (`ok`, `conflict`, `throttled`, `error`).
     pub dynamodb_calls: IntCounterVec,
     /// Seconds of one DynamoDB request by operation.
     pub dynamodb_seconds: HistogramVec,
+    /// Refreshes a second that may begin, by DynamoDB table; 0: as they come.
+    pub pace: IntGaugeVec,
+    /// Partitions left alone for a moment, by DynamoDB table.
+    pub partitions_paused: IntGaugeVec,
+    /// The hottest partition keys of the last minute.
+    hot_keys: Mutex<Vec<HotKey>>,
     /// Items written, deleted, found equal, by entity name and action.
     pub items: IntCounterVec,
     /// Refusals by code.
@@ -58,6 +68,15 @@ pub struct Metrics {
     pub frozen: IntGaugeVec,
     /// Reloads of phases, contract or configuration by file and outcome.
     pub reloads: IntCounterVec,
+}
+
+/// A partition key that is written much, or was turned away.
+#[derive(Clone, Debug)]
+pub struct HotKey {
+    /// DynamoDB's table.
+    pub table: String,
+    pub key: String,
+    pub heat: Heat,
 }
 
 /// Why Segue itself refused a client or let it go.
@@ -165,12 +184,31 @@ fn faults(registry: &Registry) -> (IntCounterVec, IntGauge) {
     (injected, rules)
 }
 
+/// How fast DynamoDB tables are written.
+fn paces(registry: &Registry) -> (IntGaugeVec, IntGaugeVec) {
+    let pace = gauges(
+        registry,
+        "segue_pace",
+        "Refreshes a second that may begin while a DynamoDB table turns writes away or is away; \
+         0: as they come.",
+        &["table"],
+    );
+    let paused = gauges(
+        registry,
+        "segue_partitions_paused",
+        "Partitions of a DynamoDB table that turned writes away and are left alone for a moment.",
+        &["table"],
+    );
+    (pace, paused)
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
         let (dynamodb_calls, dynamodb_seconds) = dynamodb(&r);
         let cut = clients_cut(&r);
         let (faults, fault_rules) = faults(&r);
+        let (pace, partitions_paused) = paces(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -195,15 +233,14 @@ impl Metrics {
             owed: gauges(&r, "segue_owed", "Entries owed to DynamoDB.", &["table"]),
             parked: gauges(&r, "segue_parked", "Owed entries parked with a reason.", &["table"]),
             sweeps_owed: gauges(&r, "segue_sweeps_owed", "Sweeps owed.", &["table"]),
+            sweeps: counters(&r, "segue_sweeps_total", "Sweeps begun.", &["table"]),
             lag: histograms(&r, "segue_lag_seconds", "Seconds from commit to applied.", &["table"]),
             dynamodb_calls,
             dynamodb_seconds,
-            items: counters(
-                &r,
-                "segue_items_total",
-                "Items by entity and action.",
-                &["entity", "action"],
-            ),
+            pace,
+            partitions_paused,
+            hot_keys: Mutex::new(Vec::new()),
+            items: counters(&r, "segue_items_total", "Items by action.", &["entity", "action"]),
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
             connections: gauge(&r, "segue_connections", "Client connections open."),
             connections_total: counter(
@@ -234,6 +271,11 @@ impl Metrics {
         }
     }
 
+    /// Names the hottest partition keys, the hottest first; those named before are no longer.
+    pub fn name_hot_keys(&self, hottest: Vec<HotKey>) {
+        *self.hot_keys.lock() = hottest;
+    }
+
     /// Counts a client that Segue itself refused or let go.
     pub fn cut(&self, cut: Cut) {
         self.cut.with_label_values(&[cut.reason()]).inc();
@@ -247,7 +289,7 @@ impl Metrics {
     /// Shows the books of a mapped table from its first moment, so that a rate over its first entry is
     /// right.
     pub fn show_table(&self, table: &str) {
-        for counter in [&self.captured, &self.seen, &self.applied, &self.superseded] {
+        for counter in [&self.captured, &self.seen, &self.applied, &self.superseded, &self.sweeps] {
             counter.with_label_values(&[table]);
         }
         for gauge in [&self.owed, &self.parked, &self.sweeps_owed] {
@@ -255,12 +297,32 @@ impl Metrics {
         }
     }
 
-    /// The metrics in Prometheus' text format.
-    pub fn render(&self) -> String {
+    /// The metrics in Prometheus' text format. `values`: whoever reads them may see values of rows, which
+    /// hot keys are.
+    pub fn render(&self, values: bool) -> String {
+        let mut families = self.registry.gather();
+        families.extend(self.hot_key_families(values));
         let mut out = Vec::new();
         // Encoding into memory fails only on a metric without samples; such a family is left out.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        let _ = TextEncoder::new().encode(&families, &mut out);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// In a registry of their own: keys that are not hot any more must leave no sample behind.
+    fn hot_key_families(&self, values: bool) -> Vec<MetricFamily> {
+        let registry = Registry::new();
+        let labels = &["table", "key"];
+        let help = "Writes of the partition keys that were written most in the last minute.";
+        let writes = gauges(&registry, "segue_hot_key_writes", help, labels);
+        let help = "Of these writes, those that DynamoDB turned away.";
+        let throttled = gauges(&registry, "segue_hot_key_throttled", help, labels);
+        for (index, HotKey { table, key, heat }) in self.hot_keys.lock().iter().enumerate() {
+            let hidden = format!("(hidden {})", index + 1);
+            let label = &[table.as_str(), if values { key } else { &hidden }];
+            writes.with_label_values(label).set(heat.writes as i64);
+            throttled.with_label_values(label).set(heat.throttled as i64);
+        }
+        registry.gather()
     }
 }
 

@@ -32,8 +32,11 @@ pub const MULTI_FACTOR_AUTHENTICATION: Capabilities = 1 << 28;
 /// Reserved to announce yet more capabilities; what they would mean is unknown.
 pub const CAPABILITY_EXTENSION: Capabilities = 1 << 29;
 
+/// All that packets may be compressed with.
+pub const COMPRESSION: Capabilities = COMPRESS | ZSTD_COMPRESSION;
+
 /// Capabilities that would change the framing into something that the relay does not read.
-pub const NOT_UNDERSTOOD: Capabilities = COMPRESS | ZSTD_COMPRESSION | CAPABILITY_EXTENSION;
+pub const NOT_UNDERSTOOD: Capabilities = CAPABILITY_EXTENSION;
 
 /// COM_STMT_BULK_EXECUTE: one execution with the parameters of many rows.
 pub const MARIADB_STMT_BULK_OPERATIONS: Capabilities = 1 << 34;

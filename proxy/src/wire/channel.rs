@@ -10,7 +10,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use super::WireError;
+use super::compressed::{Algorithm, CONTENT_MAX};
 use super::frame::{FRAME_PAYLOAD_MAX, HEADER_BYTES, frame_length, put_packet};
+use super::packing::{Packing, Peer};
 use super::transport::Transport;
 
 /// A whole packet; used where packets are small (login, answers to Segue's own statements).
@@ -28,6 +30,8 @@ pub struct Channel {
     chunk_bytes: usize,
     /// The last read filled all the room it had.
     bulk: bool,
+    /// In the compressed protocol only.
+    packing: Option<Box<Packing>>,
 }
 
 /// Room of a read that waits; a full one is followed by reads of the whole chunk.
@@ -35,7 +39,13 @@ const SMALL_READ_BYTES: usize = 8 * 1024;
 
 impl Channel {
     pub fn new(transport: Transport, chunk_bytes: usize) -> Self {
-        Channel { transport, buffer: BytesMut::new(), chunk_bytes, bulk: false }
+        Channel { transport, buffer: BytesMut::new(), chunk_bytes, bulk: false, packing: None }
+    }
+
+    /// From here on both directions are compressed: the login is over.
+    pub fn compress(&mut self, algorithm: Algorithm, peer: Peer) {
+        let ahead = std::mem::take(&mut self.buffer);
+        self.packing = Some(Box::new(Packing::new(algorithm, peer, ahead)));
     }
 
     pub fn is_tls(&self) -> bool {
@@ -57,9 +67,10 @@ impl Channel {
         }
     }
 
-    /// Gives both, for the time after the command phase.
+    /// Gives both, for the time after the command phase: what was read and not yet unpacked, if packets are
+    /// compressed.
     pub fn into_parts(self) -> (Transport, BytesMut) {
-        (self.transport, self.buffer)
+        (self.transport, self.packing.map_or(self.buffer, |packing| packing.raw))
     }
 
     /// What has been read and not yet consumed.
@@ -82,6 +93,16 @@ impl Channel {
             self.buffer = BytesMut::new();
             self.bulk = false;
         }
+        if let Some(packing) = &mut self.packing {
+            packing.release();
+        }
+    }
+
+    /// The other side's next command is awaited.
+    pub fn await_command(&mut self) {
+        if let Some(packing) = &mut self.packing {
+            packing.begin(!self.buffer.is_empty());
+        }
     }
 
     /// Reads once; 0 means that the other side closed. Cancel safe.
@@ -89,22 +110,40 @@ impl Channel {
     /// Thousands of clients wait most of the time, so no room is held for what may come: small answers
     /// go over the stack, and only bulk gets a buffer of its own to be read into.
     pub async fn fill(&mut self) -> std::io::Result<usize> {
+        if self.packing.is_some() {
+            // Boxed: other connections would carry its room along.
+            return Box::pin(self.fill_packed()).await;
+        }
         if self.bulk {
             self.buffer.reserve(self.chunk_bytes);
             return self.transport.read_buf(&mut self.buffer).await;
         }
-        poll_fn(|context| self.poll_small(context)).await
+        let Channel { transport, buffer, bulk, chunk_bytes, .. } = self;
+        poll_fn(|context| poll_small(transport, buffer, bulk, *chunk_bytes, context)).await
     }
 
-    fn poll_small(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        let mut space = [const { MaybeUninit::uninit() }; SMALL_READ_BYTES];
-        let room = space.len().min(self.chunk_bytes);
-        let mut read = ReadBuf::uninit(&mut space[..room]);
-        ready!(Pin::new(&mut self.transport).poll_read(context, &mut read))?;
-        let bytes = read.filled();
-        self.buffer.extend_from_slice(bytes);
-        self.bulk = bytes.len() == room;
-        Poll::Ready(Ok(bytes.len()))
+    /// Reads until one more compressed packet is there, and unpacks that one and no more: what a fill gave
+    /// can go on in the packet that it came in.
+    async fn fill_packed(&mut self) -> std::io::Result<usize> {
+        let Channel { transport, buffer, packing, chunk_bytes, .. } = self;
+        let Some(packing) = packing else { return Ok(0) };
+        loop {
+            match packing.take(buffer)? {
+                Some(0) => continue,
+                Some(count) => return Ok(count),
+                None => {}
+            }
+            let Packing { raw, bulk, .. } = &mut **packing;
+            let read = if *bulk {
+                raw.reserve(*chunk_bytes);
+                transport.read_buf(raw).await?
+            } else {
+                poll_fn(|context| poll_small(transport, raw, bulk, *chunk_bytes, context)).await?
+            };
+            if read == 0 {
+                return Ok(0);
+            }
+        }
     }
 
     /// Reads until `count` bytes are buffered.
@@ -124,8 +163,76 @@ impl Channel {
 
     /// Writes bytes and hands them to the network.
     pub async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.packing.is_some() {
+            return Box::pin(self.send_packed(bytes)).await;
+        }
         self.transport.write_all(bytes).await?;
         self.transport.flush().await
+    }
+
+    /// In as few compressed packets as can be.
+    async fn send_packed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let Some(packing) = &mut self.packing else { return Ok(()) };
+        for part in bytes.chunks(CONTENT_MAX) {
+            let packet = packing.put(part);
+            self.transport.write_all(&packet).await?;
+        }
+        self.transport.flush().await
+    }
+
+    /// Sends the first `used` buffered bytes of another leg, which keeps them. Where they are what one
+    /// compressed packet held, that goes on as it came: so its bounds stay, and nothing is compressed again.
+    pub async fn pass(&mut self, from: &mut Channel, used: usize) -> std::io::Result<()> {
+        if let (Some(own), Some(other)) = (&mut self.packing, &mut from.packing)
+            && from.buffer.len() == used
+            && let Some(packet) = own.put_as_it_came(other, used)
+        {
+            self.transport.write_all(packet).await?;
+            return self.transport.flush().await;
+        }
+        self.send(&from.buffer[..used]).await
+    }
+
+    /// Passes on and consumes all that is buffered of another leg, in as many compressed packets as it came in:
+    /// after it both legs count alike.
+    pub async fn pass_all(&mut self, from: &mut Channel) -> std::io::Result<()> {
+        while self.packets_behind(from) > 1 && from.buffer.len() > 1 {
+            self.send(&from.buffer[..1]).await?;
+            from.consume(1);
+        }
+        let length = from.buffer.len();
+        self.pass(from, length).await?;
+        from.consume(length);
+        Ok(())
+    }
+
+    fn packets_behind(&self, other: &Channel) -> u8 {
+        let number = |leg: &Channel| leg.packing.as_ref().map_or(0, |p| p.next_number());
+        number(other).wrapping_sub(number(self))
+    }
+
+    /// Sends a command: whole, or its begin.
+    pub async fn command(&mut self, frames: &[u8]) -> std::io::Result<()> {
+        self.begin_command();
+        self.send(frames).await
+    }
+
+    /// Sends a command that is one packet.
+    pub async fn command_packet(&mut self, payload: &[u8]) -> std::io::Result<()> {
+        self.begin_command();
+        self.send_packet(0, payload).await
+    }
+
+    fn begin_command(&mut self) {
+        if let Some(packing) = &mut self.packing {
+            packing.begin(false);
+        }
+    }
+
+    /// Sequence id of the next packet after something has been sent: `next`, but compressed packets and those
+    /// inside them count alike after a flush.
+    pub fn flushed(&self, next: u8) -> u8 {
+        self.packing.as_ref().map_or(next, |packing| packing.next_number())
     }
 
     pub async fn send_packet(&mut self, sequence: u8, payload: &[u8]) -> std::io::Result<()> {
@@ -183,6 +290,24 @@ impl Channel {
     pub async fn shutdown(&mut self) {
         let _ = self.transport.shutdown().await;
     }
+}
+
+/// Reads once over the stack, and tells whether there may be more.
+fn poll_small(
+    transport: &mut Transport,
+    buffer: &mut BytesMut,
+    bulk: &mut bool,
+    chunk_bytes: usize,
+    context: &mut Context<'_>,
+) -> Poll<std::io::Result<usize>> {
+    let mut space = [const { MaybeUninit::uninit() }; SMALL_READ_BYTES];
+    let room = space.len().min(chunk_bytes);
+    let mut read = ReadBuf::uninit(&mut space[..room]);
+    ready!(Pin::new(transport).poll_read(context, &mut read))?;
+    let bytes = read.filled();
+    buffer.extend_from_slice(bytes);
+    *bulk = bytes.len() == room;
+    Poll::Ready(Ok(bytes.len()))
 }
 
 /// Joins the frames of one complete packet into its payload.

@@ -34,6 +34,8 @@ pub struct Login {
     pub plugin: Vec<u8>,
     /// It did make some.
     pub is_answered: bool,
+    /// Where compression with zstd is asked for.
+    pub zstd_level: Option<u8>,
 }
 
 impl LoginHead {
@@ -95,12 +97,14 @@ impl Login {
         if caps & capability::CONNECT_WITH_DB != 0 && !cursor.is_empty() {
             database = name(cursor.nul_bytes()?);
         }
+        let plugin = plugin(&mut cursor, caps).to_vec();
         Ok(Login {
             capabilities: caps,
             collation: u16::from(head.collation),
             database,
-            plugin: plugin(&mut cursor, caps).to_vec(),
+            plugin,
             is_answered: !answer.is_empty(),
+            zstd_level: zstd_level(&mut cursor, caps),
         })
     }
 
@@ -165,7 +169,8 @@ impl Login {
         let database = name(cursor.nul_bytes()?);
         let collation = if cursor.rest().len() >= 2 { cursor.u16()? } else { 0 };
         let plugin = plugin(&mut cursor, capabilities).to_vec();
-        Ok(Login { capabilities, collation, database, plugin, is_answered: !answer.is_empty() })
+        let is_answered = !answer.is_empty();
+        Ok(Login { capabilities, collation, database, plugin, is_answered, zstd_level: None })
     }
 }
 
@@ -188,6 +193,14 @@ fn plugin<'a>(cursor: &mut Cursor<'a>, caps: Capabilities) -> &'a [u8] {
     }
     let rest = cursor.rest();
     cursor.nul_bytes().unwrap_or_else(|_| cursor.bytes(rest.len()).unwrap_or_default())
+}
+
+/// The last byte of a handshake response, behind the attributes.
+fn zstd_level(cursor: &mut Cursor<'_>, caps: Capabilities) -> Option<u8> {
+    if caps & capability::CONNECT_ATTRS != 0 {
+        cursor.length_bytes().ok()?;
+    }
+    (caps & capability::ZSTD_COMPRESSION != 0).then(|| cursor.u8().ok()).flatten()
 }
 
 fn name(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -220,6 +233,20 @@ mod tests {
         assert_eq!(login.collation, 45);
         assert!(!LoginHead::parse(&p).unwrap().is_ssl_request);
         assert!(LoginHead::parse(&ssl_request(&p)).unwrap().is_ssl_request);
+    }
+
+    #[test]
+    fn the_level_of_compression_stands_behind_the_attributes() {
+        let caps = capability::PROTOCOL_41 | capability::PLUGIN_AUTH | capability::ZSTD_COMPRESSION;
+        for (more, attributes) in [(0, &b""[..]), (capability::CONNECT_ATTRS, b"\x04\x01a\x01b")] {
+            let mut p = response(caps | more);
+            p.extend_from_slice(&[b"bob\0pw\0plugin\0", attributes, &[11]].concat());
+            assert_eq!(Login::parse(&p).unwrap().zstd_level, Some(11));
+            let withheld = Login::unanswered(&p).unwrap();
+            assert_eq!(Login::parse(&withheld).unwrap().zstd_level, Some(11));
+            p.pop();
+            assert_eq!(Login::parse(&p).unwrap().zstd_level, None);
+        }
     }
 
     #[test]

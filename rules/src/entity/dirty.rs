@@ -27,6 +27,14 @@ impl Dirty {
             | Dirty::Sweep { table, .. } => table,
         }
     }
+
+    /// Where a range begins.
+    pub fn first_generated(&self) -> Option<u64> {
+        match self {
+            Dirty::Range { from, .. } => Some(*from),
+            _ => None,
+        }
+    }
 }
 
 /// One entry of a transaction's write set.

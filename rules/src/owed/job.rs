@@ -144,6 +144,11 @@ impl<W, P: Copy + Ord> Job<W, P> {
         std::mem::take(&mut self.stale)
     }
 
+    /// It is no longer more urgent than this.
+    pub fn lower(&mut self, priority: P) {
+        self.priority = self.priority.max(priority);
+    }
+
     /// Ends a run that is to be tried again. `candidates`: item keys it may have written.
     pub fn retry(&mut self, candidates: BTreeSet<ItemKey>) {
         self.stale.extend(candidates);
@@ -222,6 +227,19 @@ mod tests {
         assert!(job.due() && !job.due());
         assert_eq!(job.take(), Some(["a", "b", "c"].map(item).into()));
         assert_eq!(job.done(), (vec![1, 2, 3], false));
+    }
+
+    #[test]
+    fn what_is_less_urgent_now_is_raised_by_the_next_request() {
+        let mut job = Job::new([], Some(1), 0);
+        job.lower(1);
+        assert_eq!((job.priority(), job.state()), (1, JobState::Queued));
+        assert_eq!(job.request([], Some(2), 0), Asked::Raised);
+        job.take();
+        job.request([], Some(3), 0);
+        job.lower(1);
+        job.retry(BTreeSet::new());
+        assert_eq!(job.priority(), 0);
     }
 
     #[test]

@@ -133,7 +133,9 @@ impl WritePlan {
                 let count = rows.generated_rows(table, slots, self.no_auto_value_on_zero);
                 match count {
                     0 => None,
+                    // A key given or assigned in the midst of them lets the numbers jump.
                     _ if rows.repeated || count < rows.rows.len() => Some(Generated::Unbounded),
+                    _ if !rows.assigned.is_empty() => Some(Generated::Unbounded),
                     _ => Some(Generated::Rows(count)),
                 }
             }

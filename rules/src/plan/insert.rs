@@ -80,7 +80,7 @@ pub(super) fn plan(
         captures.push(Capture { table: table.name.clone(), change, how });
     }
     captures.extend(trigger_captures(ruleset, table, events));
-    super::update::finish(captures, refusals, mode)
+    super::update::finish(captures, refusals, digested, mode)
 }
 
 /// Rows that a LOAD DATA brings into this table change no mapped one.

@@ -88,6 +88,8 @@ pub enum SessionChange {
     Names(String),
     /// The isolation level or access mode of the next transaction or of all that follow.
     Isolation,
+    /// `SET insert_id`: the session chooses an AUTO_INCREMENT value, below others perhaps.
+    InsertId,
     /// A SET that may touch what matters in a way not understood: ask the server before the next plan.
     /// It may also switch autocommit, so it is to be treated as maybe committing.
     Unknown,
@@ -101,6 +103,9 @@ pub struct WritePlan {
     pub captures: Vec<Capture>,
     /// Why tables are swept although the statement is understood; for explaining, each code once.
     pub refusals: Vec<Refusal>,
+    /// The insert id of the answer, if there is one, is a number that an AUTO_INCREMENT column was given:
+    /// no `LAST_INSERT_ID(expression)` can have put another one in its place.
+    pub insert_id_is_key: bool,
     /// `NO_AUTO_VALUE_ON_ZERO` of the sessions this plan is for.
     pub(crate) no_auto_value_on_zero: bool,
 }

@@ -77,6 +77,16 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// `LAST_INSERT_ID(expression)` anywhere in the statement: the answer's insert id may be any number.
+pub fn sets_insert_id(digested: &Digested) -> bool {
+    let reader = Reader(digested);
+    (0..digested.tokens.len()).any(|at| {
+        reader.text(at).eq_ignore_ascii_case("LAST_INSERT_ID")
+            && reader.text(at + 1) == "("
+            && reader.text(at + 2) != ")"
+    })
+}
+
 /// Why these tokens, evaluated before the statement, may give another result than inside it.
 pub fn uncertainty(digested: &Digested, span: Span) -> Option<Code> {
     let reader = Reader(digested);

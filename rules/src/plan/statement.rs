@@ -78,11 +78,12 @@ fn set(settings: Vec<Setting>) -> StatementPlan {
             Setting::SqlMode(mode) => SessionChange::SqlMode(mode),
             Setting::Names(charset) => SessionChange::Names(charset),
             Setting::Isolation => SessionChange::Isolation,
+            Setting::InsertId => SessionChange::InsertId,
         })
         .collect();
     if changes.contains(&SessionChange::Unknown) {
-        // The server is asked for all but what holds for the next transaction only.
-        changes.retain(|change| *change == SessionChange::Isolation);
+        // The server is asked for all but what holds for the next transaction or statement only.
+        changes.retain(|c| matches!(c, SessionChange::Isolation | SessionChange::InsertId));
         changes.push(SessionChange::Unknown);
     }
     match changes.pop() {

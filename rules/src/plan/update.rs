@@ -44,6 +44,7 @@ pub(super) fn view(table: &Table) -> StatementPlan {
 pub(super) fn finish(
     captures: Vec<Capture>,
     mut refusals: Vec<Refusal>,
+    digested: &Digested,
     mode: SqlMode,
 ) -> StatementPlan {
     if captures
@@ -52,7 +53,13 @@ pub(super) fn finish(
     {
         refusals.push(codes::TRIGGER_WRITES.refusal("trigger"));
     }
-    WritePlan { captures, refusals, no_auto_value_on_zero: mode.no_auto_value_on_zero }.shared()
+    WritePlan {
+        captures,
+        refusals,
+        insert_id_is_key: !predicate::sets_insert_id(digested),
+        no_auto_value_on_zero: mode.no_auto_value_on_zero,
+    }
+    .shared()
 }
 
 impl<'a> Context<'a> {
@@ -85,7 +92,7 @@ impl<'a> Context<'a> {
             }
             captures.extend(trigger_captures(self.ruleset, target.table, &[event]));
         }
-        finish(captures, refusals, self.mode)
+        finish(captures, refusals, self.digested, self.mode)
     }
 
     fn how(&self, target: &Target<'_>) -> Result<CaptureHow, Code> {

@@ -58,6 +58,8 @@ pub enum Setting {
     Names(String),
     /// Isolation level or access mode of this session's transactions.
     Isolation,
+    /// The number that the next AUTO_INCREMENT column is given.
+    InsertId,
     Unknown,
 }
 

@@ -35,11 +35,18 @@ pub enum Fault {
         time: Duration,
     },
     KillMysql,
+    /// In order, with its own word to every connection.
+    RestartMysql,
     CutWire {
         sidecar: usize,
     },
     /// MySQL does not hear of the end for so long.
     HalfOpenWire {
+        sidecar: usize,
+        time: Duration,
+    },
+    /// Packets are swallowed and nobody is told, for so long.
+    SilentWire {
         sidecar: usize,
         time: Duration,
     },
@@ -56,8 +63,21 @@ pub enum Fault {
     ReadOnly {
         time: Duration,
     },
+    /// For accounts with every right too, where the server knows that.
+    SuperReadOnly {
+        time: Duration,
+    },
+    /// Longer than clients wait, sometimes.
     RowLocks {
         time: Duration,
+    },
+    /// Somebody locks rows in an order of his own, and has written too much to give way.
+    Deadlocks {
+        time: Duration,
+    },
+    /// A table's definition is the same afterwards, and its rows; snapshots of it are gone.
+    RebuildTable {
+        table: &'static str,
     },
     GlobalLock {
         time: Duration,
@@ -76,13 +96,18 @@ impl Fault {
             Fault::KillEngine { .. } => "kill -9 of DynamoDB",
             Fault::PauseEngine { .. } => "DynamoDB stands still",
             Fault::KillMysql => "kill -9 of MySQL",
+            Fault::RestartMysql => "MySQL restarted",
             Fault::CutWire { .. } => "MySQL leg cut",
             Fault::HalfOpenWire { .. } => "MySQL leg half open",
+            Fault::SilentWire { .. } => "MySQL leg silent",
             Fault::FreezeWire { .. } => "MySQL leg frozen",
             Fault::SlowWire { .. } => "MySQL leg slow",
             Fault::KillSessions => "sessions killed by MySQL",
             Fault::ReadOnly { .. } => "MySQL read-only",
+            Fault::SuperReadOnly { .. } => "MySQL read-only for all",
             Fault::RowLocks { .. } => "rows locked",
+            Fault::Deadlocks { .. } => "deadlocks",
+            Fault::RebuildTable { .. } => "table rebuilt",
             Fault::GlobalLock { .. } => "global read lock",
         }
     }
@@ -101,8 +126,12 @@ impl Fault {
         match self {
             Fault::KillSidecar { sidecar, .. }
             | Fault::CutWire { sidecar }
+            | Fault::SilentWire { sidecar, .. }
             | Fault::HalfOpenWire { sidecar, .. } => *sidecar == of,
-            Fault::KillEverySidecar { .. } | Fault::KillMysql | Fault::KillSessions => true,
+            Fault::KillEverySidecar { .. }
+            | Fault::KillMysql
+            | Fault::RestartMysql
+            | Fault::KillSessions => true,
             _ => false,
         }
     }

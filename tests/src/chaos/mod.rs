@@ -21,6 +21,9 @@ pub use summary::Summary;
 /// Sidecars, each with its own journal and its own wire to MySQL.
 pub const SIDECARS: usize = 3;
 
+/// A server that keeps what it has committed, whatever is killed.
+const SERVER_OPTIONS: [&str; 2] = ["--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1"];
+
 /// What a run is.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,7 +54,8 @@ impl Options {
 
 /// Runs the rounds. `None` (and a recorded skip) where there is no server that may be killed.
 pub async fn run(options: Options) -> Result<Option<Summary>> {
-    let Some(server) = Server::own(options.kind).await else { return Ok(None) };
+    let settings = SERVER_OPTIONS.map(str::to_owned);
+    let Some(server) = Server::own_with(options.kind, &settings).await else { return Ok(None) };
     let stage = ChaosStage::set(server, options.seed).await?;
     let mut summary = Summary::new(&options);
     for seed in options.seed..options.seed.saturating_add(options.rounds) {

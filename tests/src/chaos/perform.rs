@@ -115,7 +115,21 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
             sleep(*time).await;
             sidecar(number).wire.delay(Duration::ZERO);
         }
-        Fault::KillMysql => kill_mysql(stage).await?,
+        Fault::SilentWire { sidecar: number, time } => {
+            sidecar(number).wire.cut(Break::Silent);
+            sleep(*time).await;
+            sidecar(number).wire.cut(Break::Both);
+        }
+        Fault::KillMysql => {
+            let _held = stage.server_hands.lock().await;
+            stage.server.kill_hard().await?;
+            stage.server.restart().await?;
+        }
+        Fault::RestartMysql => {
+            let _held = stage.server_hands.lock().await;
+            stage.server.stop().await?;
+            stage.server.restart().await?;
+        }
         of_mysql => {
             // A server that refuses is one fault less.
             if let Err(error) = disturb_mysql(stage, of_mysql).await {
@@ -124,12 +138,6 @@ async fn carry_out(stage: &ChaosStage, fault: &Fault, timeline: &Timeline) -> Re
         }
     }
     Ok(())
-}
-
-async fn kill_mysql(stage: &ChaosStage) -> Result<()> {
-    let _held = stage.server_hands.lock().await;
-    stage.server.kill_hard().await?;
-    stage.server.restart().await
 }
 
 async fn disturb_mysql(stage: &ChaosStage, fault: &Fault) -> Result<()> {
@@ -141,6 +149,23 @@ async fn disturb_mysql(stage: &ChaosStage, fault: &Fault) -> Result<()> {
             say(&mut root, "SET GLOBAL read_only = 1").await;
             sleep(*time).await;
             say(&mut root, "SET GLOBAL read_only = 0").await;
+        }
+        Fault::SuperReadOnly { time } => {
+            let mut root = stage.server.connect().await?;
+            // It takes the other with it, in MySQL; MariaDB has none.
+            say(&mut root, "SET GLOBAL super_read_only = 1").await;
+            sleep(*time).await;
+            say(&mut root, "SET GLOBAL super_read_only = 0").await;
+            say(&mut root, "SET GLOBAL read_only = 0").await;
+        }
+        Fault::Deadlocks { time } => {
+            let mut root = stage.server.connect().await?;
+            lock_against_all_order(&mut root, &stage.database.name, *time).await;
+        }
+        Fault::RebuildTable { table } => {
+            let mut root = stage.server.connect().await?;
+            say(&mut root, "SET lock_wait_timeout = 2").await;
+            say(&mut root, &format!("ALTER TABLE `{}`.{table} FORCE", stage.database.name)).await;
         }
         Fault::RowLocks { time } => {
             let mut root = stage.server.connect().await?;
@@ -164,6 +189,23 @@ async fn disturb_mysql(stage: &ChaosStage, fault: &Fault) -> Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// Many rows written, so that the others give way in a deadlock.
+async fn lock_against_all_order(root: &mut Conn, database: &str, time: Duration) {
+    let (began, rows) = (Instant::now(), ["('heavy')"; 200].join(", "));
+    say(root, "SET innodb_lock_wait_timeout = 1").await;
+    while began.elapsed() < time {
+        say(root, "BEGIN").await;
+        say(root, &format!("INSERT INTO `{database}`.unmapped (filler) VALUES {rows}")).await;
+        for table in ["product", "account", "region"] {
+            let sql =
+                format!("SELECT * FROM `{database}`.{table} ORDER BY 1 DESC LIMIT 20 FOR UPDATE");
+            say(root, &sql).await;
+            sleep(Duration::from_millis(10)).await;
+        }
+        say(root, "ROLLBACK").await;
+    }
 }
 
 /// A refusal is as good as an answer: then there is one fault less.

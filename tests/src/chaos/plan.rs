@@ -51,17 +51,32 @@ fn fault(random: &mut StdRng) -> Fault {
         58..66 => Fault::FullDisk { sidecar, time: millis(random, 200, 900) },
         66..71 => Fault::KillEngine { away: millis(random, 0, 600) },
         71..75 => Fault::PauseEngine { time: millis(random, 100, 800) },
-        75..77 => Fault::KillMysql,
-        77..81 => Fault::CutWire { sidecar },
-        81..85 => Fault::HalfOpenWire { sidecar, time: millis(random, 100, 1_200) },
-        85..88 => Fault::FreezeWire { sidecar, time: millis(random, 100, 700) },
-        88..91 => {
+        _ => fault_of_mysql(random, sidecar),
+    }
+}
+
+/// What goes wrong between Segue and MySQL, or in MySQL.
+fn fault_of_mysql(random: &mut StdRng, sidecar: usize) -> Fault {
+    match random.random_range(0..40) {
+        0..4 => Fault::KillMysql,
+        4..6 => Fault::RestartMysql,
+        6..10 => Fault::CutWire { sidecar },
+        10..14 => Fault::HalfOpenWire { sidecar, time: millis(random, 100, 1_200) },
+        14..18 => Fault::SilentWire { sidecar, time: millis(random, 100, 1_200) },
+        18..21 => Fault::FreezeWire { sidecar, time: millis(random, 100, 700) },
+        21..24 => {
             let delay = millis(random, 2, 20);
             Fault::SlowWire { sidecar, delay, time: millis(random, 200, 900) }
         }
-        91..94 => Fault::KillSessions,
-        94..96 => Fault::ReadOnly { time: millis(random, 50, 400) },
-        96..98 => Fault::RowLocks { time: millis(random, 100, 900) },
+        24..27 => Fault::KillSessions,
+        27..29 => Fault::ReadOnly { time: millis(random, 50, 400) },
+        29..31 => Fault::SuperReadOnly { time: millis(random, 50, 400) },
+        31..34 => Fault::RowLocks { time: millis(random, 100, 2_600) },
+        34..37 => Fault::Deadlocks { time: millis(random, 300, 900) },
+        37..39 => {
+            let table = ["account", "product", "purchase_line", "remark"];
+            Fault::RebuildTable { table: table[random.random_range(0..table.len())] }
+        }
         _ => Fault::GlobalLock { time: millis(random, 50, 300) },
     }
 }
@@ -129,5 +144,7 @@ mod tests {
             }
         }
         assert!(scripts > 100);
+        let names = (0..500).flat_map(|seed| plan(seed, LOAD)).map(|planned| planned.fault.name());
+        assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), 21, "every fault comes");
     }
 }

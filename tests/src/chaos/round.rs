@@ -17,8 +17,9 @@ use crate::workload::{self, Forms, LostConnection, Plan, Record, Report};
 /// Beyond this, clients hang: every fault is over after a few seconds.
 const CLIENTS_LIMIT: Duration = Duration::from_secs(120);
 
-/// Errors that MySQL gives for what is done to it: a statement interrupted by KILL, read-only.
-const MYSQL_ERRORS: &[u16] = &[1223, 1290, 1317, 1836];
+/// Errors that MySQL gives for what is done to it: a statement interrupted by KILL, read-only, a table that was
+/// rebuilt under a snapshot.
+const MYSQL_ERRORS: &[u16] = &[1223, 1290, 1317, 1412, 1836];
 
 /// Plays a round. Everything that is wrong afterwards is in the report; an error is a fault of the test.
 pub async fn play(stage: &ChaosStage, options: &Options, seed: u64) -> Result<RoundReport> {

@@ -67,9 +67,13 @@ impl Api {
 
     /// Sum of a metric over all its labels; 0 where it has no sample.
     pub async fn metric(&self, name: &str) -> Result<f64> {
+        Ok(sum_of_metric(&self.metrics().await?, name))
+    }
+
+    /// All metrics, as text.
+    pub async fn metrics(&self) -> Result<String> {
         let answer = self.http.get(self.admin_url("/metrics")).bearer_auth(ADMIN_TOKEN).send();
-        let text = answer.await.context("read metrics")?.text().await.context("read metrics")?;
-        Ok(sum_of_metric(&text, name))
+        answer.await.context("read metrics")?.text().await.context("read metrics")
     }
 
     /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed.

@@ -23,6 +23,8 @@ pub enum Break {
     Both,
     /// Segue sees it end; MySQL hears nothing for so long, as behind a dead router.
     HalfOpen(Duration),
+    /// Neither side is told, and whatever they send is swallowed, until the next cut.
+    Silent,
 }
 
 /// What the connections go by; a new value concerns those that are open.
@@ -108,11 +110,12 @@ async fn relay(client: TcpStream, upstream: SocketAddr, mut state: watch::Receiv
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let there = tokio::spawn(pass(from_client, to_server, state.clone()));
-    let back = tokio::spawn(pass(from_server, to_client, state.clone()));
+    let there = tokio::spawn(pass(from_client, to_server, state.clone(), born));
+    let back = tokio::spawn(pass(from_server, to_client, state.clone(), born));
     let (mut there, mut back) = (there, back);
     let broken = async {
-        let changed = state.wait_for(|state| state.broken != born).await;
+        let ends = |state: &State| state.broken != born && state.how != Break::Silent;
+        let changed = state.wait_for(ends).await;
         changed.map(|state| state.how).unwrap_or(Break::Both)
     };
     tokio::select! {
@@ -130,8 +133,13 @@ async fn relay(client: TcpStream, upstream: SocketAddr, mut state: watch::Receiv
     }
 }
 
-/// One direction, until its reader ends; then the other side hears of it.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) {
+/// One direction, until its reader ends; then the other side hears of it. `born`: the breaks before it.
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+    born: u64,
+) {
     let mut chunk = vec![0; CHUNK];
     loop {
         let Ok(read) = from.read(&mut chunk).await else { return };
@@ -141,6 +149,13 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch:
         }
         if state.wait_for(|state| !state.frozen).await.is_err() {
             return;
+        }
+        // Whatever broke it, this side is dead now.
+        if state.borrow().broken != born {
+            match read {
+                0 => std::future::pending().await,
+                _ => continue,
+            }
         }
         if read == 0 || to.write_all(&chunk[..read]).await.is_err() {
             let _ = to.shutdown().await;
@@ -188,5 +203,11 @@ mod tests {
         next.write_all(b"c").await.unwrap();
         next.read_exact(&mut byte).await.unwrap();
         assert_eq!(wire.connections(), 2);
+        wire.cut(Break::Silent);
+        next.write_all(b"d").await.unwrap();
+        let silent = tokio::time::timeout(Duration::from_millis(100), next.read(&mut byte)).await;
+        assert!(silent.is_err());
+        wire.cut(Break::Both);
+        assert_eq!(next.read(&mut byte).await.unwrap_or(0), 0);
     }
 }

@@ -3,13 +3,14 @@
 //! Never here: which commands are sent.
 
 mod answer;
+mod line;
 mod step;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use answer::Answer;
+use line::{Compression, Line};
 pub use step::{Parameter, Step};
 
 /// Bytes of a frame that says "more follows".
@@ -24,9 +25,11 @@ const PLAN_FLAGS: u8 = 0x30;
 pub mod capability {
     pub const FOUND_ROWS: u64 = 1 << 1;
     pub const CONNECT_WITH_DB: u64 = 1 << 3;
+    pub const COMPRESS: u64 = 1 << 5;
     pub const SESSION_TRACK: u64 = 1 << 23;
     pub const DEPRECATE_EOF: u64 = 1 << 24;
     pub const OPTIONAL_METADATA: u64 = 1 << 25;
+    pub const ZSTD: u64 = 1 << 26;
     pub const QUERY_ATTRIBUTES: u64 = 1 << 27;
     /// MariaDB's extended capabilities stand above the 32 of MySQL.
     pub const BULK: u64 = 1 << 34;
@@ -38,9 +41,12 @@ pub mod capability {
         1 | 1 << 2 | 1 << 7 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 19;
 }
 
+/// Level that is asked for with [`capability::ZSTD`].
+pub const ZSTD_LEVEL: u8 = 7;
+
 /// A client that is logged in.
 pub struct Recorder {
-    stream: TcpStream,
+    line: Line,
     capabilities: u64,
     /// Id of the statement prepared last.
     statement: u32,
@@ -54,6 +60,15 @@ pub struct Recorder {
 struct Packet {
     frames: Vec<u8>,
     payload: Vec<u8>,
+}
+
+impl Packet {
+    fn without_sequence_ids(&mut self) {
+        let whole = FRAME_BYTES + HEADER_BYTES;
+        for frame in self.frames.chunks_mut(whole) {
+            frame[3] = 0;
+        }
+    }
 }
 
 impl Recorder {
@@ -71,8 +86,9 @@ impl Recorder {
         wanted: u64,
     ) -> Result<Self> {
         stream.set_nodelay(true)?;
+        let line = Line::new(stream);
         let mut recorder =
-            Recorder { stream, capabilities: 0, statement: 0, connection_id: 0, greeting: vec![] };
+            Recorder { line, capabilities: 0, statement: 0, connection_id: 0, greeting: vec![] };
         let greeting = recorder.packet().await?.payload;
         ensure!(greeting.first() == Some(&10), "greeting: {}", String::from_utf8_lossy(&greeting));
         let after_version =
@@ -109,9 +125,17 @@ impl Recorder {
             response.extend_from_slice(text.as_bytes());
             response.push(0);
         }
+        if recorder.capabilities & capability::ZSTD != 0 {
+            response.push(ZSTD_LEVEL);
+        }
         recorder.greeting = greeting;
         recorder.send_packet(1, &response).await?;
         recorder.finish_login().await?;
+        if recorder.capabilities & capability::COMPRESS != 0 {
+            recorder.line.compress(Compression::Zlib);
+        } else if recorder.capabilities & capability::ZSTD != 0 {
+            recorder.line.compress(Compression::Zstd { level: ZSTD_LEVEL });
+        }
         Ok(recorder)
     }
 
@@ -127,21 +151,29 @@ impl Recorder {
         }
     }
 
-    /// Sends one command and returns every byte of its answer, but for the flags of [`PLAN_FLAGS`].
+    /// Packets received of which bytes were compressed.
+    pub fn compressed(&self) -> usize {
+        self.line.compressed
+    }
+
+    /// Sends one command and returns every byte of its answer, but for the flags of [`PLAN_FLAGS`]; and in the
+    /// compressed protocol without sequence ids, which follow the moments when the server empties its buffer.
     pub async fn run(&mut self, step: &Step) -> Result<Vec<u8>> {
-        let attributes = self.capabilities & capability::QUERY_ATTRIBUTES != 0;
-        self.send_packet(0, &step.payload(self.statement, attributes)).await?;
+        self.send(step).await?;
         let mut answer = Answer::new(step.shape(), self.capabilities);
         let mut bytes = Vec::new();
         while !answer.is_done() {
             let mut packet = self.packet().await?;
+            let mut sequence = packet.frames[3];
+            if self.line.is_compressed() {
+                packet.without_sequence_ids();
+            }
             if let Some(at) = answer.status_at(&packet.payload) {
                 packet.frames[HEADER_BYTES + at] &= !PLAN_FLAGS;
             }
             bytes.extend_from_slice(&packet.frames);
             if answer.takes(&packet.payload)? == answer::Turn::Client {
                 let file = if let Step::File { content, .. } = step { &content[..] } else { b"" };
-                let mut sequence = packet.frames[3];
                 for part in file.chunks(60_000).chain([&b""[..]]) {
                     sequence = sequence.wrapping_add(1);
                     self.send_packet(sequence, part).await?;
@@ -159,11 +191,12 @@ impl Recorder {
 
     /// Sends bytes as they are.
     pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).await.context("send")
+        self.line.write_raw(bytes).await
     }
 
     /// Sends a command and does not wait for anything.
     pub async fn send(&mut self, step: &Step) -> Result<()> {
+        self.line.begin();
         let attributes = self.capabilities & capability::QUERY_ATTRIBUTES != 0;
         let payload = step.payload(self.statement, attributes);
         self.send_packet(0, &payload).await
@@ -172,7 +205,7 @@ impl Recorder {
     /// Reads what comes, at most `limit` bytes; empty at the end of the connection.
     pub async fn read_some(&mut self, limit: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; limit];
-        let count = self.stream.read(&mut bytes).await.context("receive")?;
+        let count = self.line.read_raw(&mut bytes).await?;
         bytes.truncate(count);
         Ok(bytes)
     }
@@ -191,18 +224,18 @@ impl Recorder {
                 break;
             }
         }
-        self.stream.write_all(&framed).await.context("send")
+        self.line.write(&framed).await
     }
 
     async fn packet(&mut self) -> Result<Packet> {
         let (mut frames, mut payload) = (Vec::new(), Vec::new());
         loop {
             let mut header = [0; HEADER_BYTES];
-            self.stream.read_exact(&mut header).await.context("receive a header")?;
+            self.line.read_exact(&mut header).await?;
             let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
             let begin = payload.len();
             payload.resize(begin + length, 0);
-            self.stream.read_exact(&mut payload[begin..]).await.context("receive a packet")?;
+            self.line.read_exact(&mut payload[begin..]).await?;
             frames.extend_from_slice(&header);
             frames.extend_from_slice(&payload[begin..]);
             if length < FRAME_BYTES {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use segue_tests::harness::{Database, Server};
+use segue_tests::harness::{Database, Kind, Server};
 use segue_tests::on_each_server;
 use segue_tests::recorder::{Recorder, Step, capability};
 
@@ -83,6 +83,8 @@ async fn record(
         }
         answers.push(answer);
     }
+    let compression = capabilities & (capability::COMPRESS | capability::ZSTD) != 0;
+    assert_eq!(recorder.compressed() > 0, compression, "{way}");
     answers
 }
 
@@ -171,6 +173,28 @@ on_each_server!(binary_protocol_of_an_old_client, |server: &'static Server| asyn
 
 on_each_server!(binary_protocol_of_the_newest_client, |server: &'static Server| async move {
     same(server, NEWEST, steps::binary).await;
+});
+
+/// The newest that the server has.
+fn compression(server: &Server) -> u64 {
+    match server.kind() {
+        Kind::Mysql97 => capability::ZSTD,
+        Kind::MariaDb => capability::COMPRESS,
+    }
+}
+
+on_each_server!(texts_in_the_compressed_protocol, |server: &'static Server| async move {
+    same(server, MODERN | capability::COMPRESS, steps::texts).await;
+});
+
+on_each_server!(binary_in_the_compressed_protocol, |server: &'static Server| async move {
+    same(server, NEWEST | compression(server), steps::binary).await;
+});
+
+on_each_server!(several_frames_in_the_compressed_protocol, |server: &'static Server| async move {
+    let mut root = server.connect().await.unwrap();
+    root.query_drop("SET GLOBAL max_allowed_packet = 67108864").await.unwrap();
+    same(server, MODERN | compression(server), |_| steps::large()).await;
 });
 
 on_each_server!(packets_of_several_frames, |server: &'static Server| async move {

@@ -22,7 +22,11 @@ const SOON: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(2);
 
 async fn open(address: &str, database: &Database) -> Recorder {
-    Recorder::connect(address, "root", &database.name, CAPABILITIES).await.unwrap()
+    open_with(address, database, CAPABILITIES).await
+}
+
+async fn open_with(address: &str, database: &Database, capabilities: u64) -> Recorder {
+    Recorder::connect(address, "root", &database.name, capabilities).await.unwrap()
 }
 
 /// Segue still serves.
@@ -64,12 +68,18 @@ on_each_server!(kill_from_elsewhere, |server: &'static Server| async move {
     let segue = shop::segue(server, &database, "dual-write").await;
     let slow = "SELECT COUNT(*) FROM information_schema.columns a, information_schema.columns b, \
                 information_schema.columns c WHERE a.column_name > b.column_name";
-    for (kill, sql) in
-        [("KILL QUERY", slow), ("KILL QUERY", "SELECT SLEEP(60)"), ("KILL", slow), ("KILL", "")]
-    {
+    let compressed = CAPABILITIES | capability::COMPRESS;
+    for (kill, sql, capabilities) in [
+        ("KILL QUERY", slow, CAPABILITIES),
+        ("KILL QUERY", "SELECT SLEEP(60)", CAPABILITIES),
+        ("KILL", slow, CAPABILITIES),
+        ("KILL", "", CAPABILITIES),
+        ("KILL QUERY", slow, compressed),
+        ("KILL", "", compressed),
+    ] {
         let mut outcomes = vec![];
         for address in [server.address(), shop::address(&segue)] {
-            let mut recorder = open(&address, &database).await;
+            let mut recorder = open_with(&address, &database, capabilities).await;
             if !sql.is_empty() {
                 recorder.send(&Step::query(sql)).await.unwrap();
             }
@@ -94,15 +104,20 @@ on_each_server!(server_killed_in_the_middle_of_a_result, |shared: &'static Serve
     let segue = shop::segue(&server, &database, "dual-write").await;
     let mut recorder = open(&shop::address(&segue), &database).await;
     let mut waiting = open(&shop::address(&segue), &database).await;
+    let compressed = CAPABILITIES | capability::COMPRESS;
+    let mut compressed = open_with(&shop::address(&segue), &database, compressed).await;
     let large = "SELECT REPEAT('x', 1000) FROM information_schema.columns a, \
                  information_schema.columns b";
     recorder.send(&Step::query(large)).await.unwrap();
+    compressed.send(&Step::query(large)).await.unwrap();
     waiting.send(&Step::query("UPDATE users SET first_name = SLEEP(100)")).await.unwrap();
     assert!(!recorder.read_some(1000).await.unwrap().is_empty());
+    assert!(!compressed.read_some(1000).await.unwrap().is_empty());
     server.kill_hard().await.unwrap();
     let ends = async {
         while recorder.read_some(1 << 20).await.is_ok_and(|bytes| !bytes.is_empty()) {}
         while waiting.read_some(1 << 20).await.is_ok_and(|bytes| !bytes.is_empty()) {}
+        while compressed.read_some(1 << 20).await.is_ok_and(|bytes| !bytes.is_empty()) {}
     };
     timeout(SOON, ends).await.expect("the clients see that the server has gone");
     let error = Conn::new(Opts::from_url(&segue.url(&database)).unwrap()).await.unwrap_err();

@@ -82,21 +82,25 @@ on_each_server!(
         let limit = [("SEGUE_LISTEN_IDLE_TIMEOUT", "2")];
         let segue = shop::segue_with(server, &database, "dual-write", &limit).await;
         let unlimited = shop::segue(server, &database, "dual-write").await;
-        let mut ends = vec![];
-        for (address, first) in [
-            (server.address(), "SET SESSION wait_timeout = 1"),
-            (shop::address(&unlimited), "SET SESSION wait_timeout = 1"),
-            (shop::address(&segue), "SET SESSION wait_timeout = 1000"),
-        ] {
-            let mut client = open(&address, &database).await;
-            client.run(&Step::query(first)).await.unwrap();
-            client.run(&Step::query("BEGIN")).await.unwrap();
-            client.run(&Step::query("UPDATE users SET first_name = 'idle'")).await.unwrap();
-            ends.push(rest(&mut client).await.escape_ascii().to_string());
+        for capabilities in [CAPABILITIES, CAPABILITIES | capability::COMPRESS] {
+            let mut ends = vec![];
+            for (address, first) in [
+                (server.address(), "SET SESSION wait_timeout = 1"),
+                (shop::address(&unlimited), "SET SESSION wait_timeout = 1"),
+                (shop::address(&segue), "SET SESSION wait_timeout = 1000"),
+            ] {
+                let name = &database.name;
+                let client = Recorder::connect(&address, "root", name, capabilities).await;
+                let mut client = client.unwrap();
+                client.run(&Step::query(first)).await.unwrap();
+                client.run(&Step::query("BEGIN")).await.unwrap();
+                client.run(&Step::query("UPDATE users SET first_name = 'idle'")).await.unwrap();
+                ends.push(rest(&mut client).await.escape_ascii().to_string());
+            }
+            assert_eq!(ends[0].is_empty(), server.kind() == Kind::MariaDb, "{}", ends[0]);
+            assert_eq!(ends[0], ends[1], "the server's own limit");
+            assert_eq!(ends[0], ends[2], "Segue's limit");
         }
-        assert_eq!(ends[0].is_empty(), server.kind() == Kind::MariaDb, "{}", ends[0]);
-        assert_eq!(ends[0], ends[1], "the server's own limit");
-        assert_eq!(ends[0], ends[2], "Segue's limit");
         // A statement may take longer than a client may be idle.
         let mut busy = open(&shop::address(&segue), &database).await;
         busy.run(&Step::query("SELECT SLEEP(4)")).await.unwrap();

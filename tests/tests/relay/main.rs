@@ -5,6 +5,7 @@
 
 mod bulk;
 mod clients;
+mod compression;
 mod concurrency;
 mod equality;
 mod faults;

@@ -19,7 +19,11 @@ const SOON: Duration = Duration::from_secs(30);
 const LONG: [(&str, &str); 1] = [("SEGUE_SHUTDOWN_DRAIN_SECONDS", "600")];
 
 async fn open(segue: &SegueProcess, database: &Database) -> Recorder {
-    Recorder::connect(&shop::address(segue), "root", &database.name, CAPABILITIES).await.unwrap()
+    open_with(segue, database, CAPABILITIES).await
+}
+
+async fn open_with(segue: &SegueProcess, database: &Database, capabilities: u64) -> Recorder {
+    Recorder::connect(&shop::address(segue), "root", &database.name, capabilities).await.unwrap()
 }
 
 async fn run(client: &mut Recorder, sql: &str) {
@@ -53,6 +57,9 @@ on_each_server!(a_stop_waits_for_transactions_only, |server: &'static Server| as
     let database = shop::database(server).await;
     let segue = shop::segue_with(server, &database, "dual-write", &LONG).await;
     let mut idle = open(&segue, &database).await;
+    let compressed = CAPABILITIES | capability::COMPRESS;
+    let mut compressed = open_with(&segue, &database, compressed).await;
+    run(&mut compressed, "SELECT 1").await;
     let mut busy = open(&segue, &database).await;
     let mut working = open(&segue, &database).await;
     run(&mut busy, "BEGIN").await;
@@ -60,6 +67,7 @@ on_each_server!(a_stop_waits_for_transactions_only, |server: &'static Server| as
     working.send(&Step::query("SELECT SLEEP(3), 'done'")).await.unwrap();
     let clients = async {
         is_let_go(&mut idle).await;
+        is_let_go(&mut compressed).await;
         refuses(&segue).await;
         let answer = timeout(SOON, working.read_some(1000)).await.unwrap().unwrap();
         assert!(answer.windows(4).any(|w| w == b"done"), "{}", answer.escape_ascii());

@@ -75,7 +75,7 @@ async fn errors_are_what_dynamodb_would_say_and_leave_nothing_behind() {
         assert_eq!(stage.calls(outcome), 1, "{kind}");
         assert!(!stage.holds("a").await, "{kind}");
         assert_eq!(stage.put("a", "t").await.unwrap(), WriteOutcome::Done, "one was asked for");
-        let text = stage.metrics.render();
+        let text = stage.metrics.render(false);
         assert!(text.contains(&format!("segue_faults_injected_total{{kind=\"{kind}\"}} 1")));
         assert!(text.contains("segue_fault_rules 0"), "its count is over");
     }

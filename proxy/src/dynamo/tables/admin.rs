@@ -73,6 +73,7 @@ impl Store {
                     table: name.to_owned(),
                     reason: format!("not active after {} s: {state}", begun.elapsed().as_secs()),
                     arrival: Arrival::Over,
+                    throttled: false,
                 });
             }
             tokio::time::sleep(DYNAMODB_TABLE_POLL_INTERVAL).await;

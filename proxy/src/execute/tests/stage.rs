@@ -248,6 +248,10 @@ impl Ledger for Books {
     fn raise_watermark(&self, table: &str, value: u64) {
         self.0.lock().push(format!("raise {table} {value}"));
     }
+
+    fn forget_watermark(&self, table: &str) {
+        self.0.lock().push(format!("forget {table}"));
+    }
 }
 
 impl Debt for Page {

@@ -19,8 +19,12 @@ fn entry(number: u64) -> Option<Waiter> {
     Some(Waiter::Entry(EntryId(number)))
 }
 
+fn take(queue: &mut Queue, most: usize) -> Vec<(Target, BTreeSet<ItemKey>)> {
+    queue.take(most, false, |_| usize::MAX).map_or_else(Vec::new, |batch| batch.keys)
+}
+
 fn taken(queue: &mut Queue) -> Vec<Target> {
-    queue.take(10).into_iter().map(|(target, _)| target).collect()
+    take(queue, 10).into_iter().map(|(target, _)| target).collect()
 }
 
 fn waited(waiters: Vec<Waiter>) -> Vec<u64> {
@@ -32,7 +36,7 @@ fn waiting_requests_of_one_key_merge() {
     let mut queue = Queue::default();
     queue.request(target("E", 1), [item("a")], entry(1), Priority::Live);
     queue.request(target("E", 1), [item("b")], entry(2), Priority::Live);
-    let batch = queue.take(10);
+    let batch = take(&mut queue, 10);
     assert_eq!(batch, vec![(target("E", 1), BTreeSet::from([item("a"), item("b")]))]);
     assert_eq!(waited(queue.done(&target("E", 1))), vec![1, 2]);
     assert_eq!(queue.len(), 0);
@@ -46,7 +50,7 @@ fn a_key_never_runs_twice_at_once_and_runs_again_when_dirtied() {
     queue.request(target("E", 1), [item("a")], entry(2), Priority::Live);
     assert!(taken(&mut queue).is_empty());
     assert_eq!(waited(queue.done(&target("E", 1))), vec![1]);
-    assert_eq!(queue.take(10), vec![(target("E", 1), BTreeSet::from([item("a")]))]);
+    assert_eq!(take(&mut queue, 10), vec![(target("E", 1), BTreeSet::from([item("a")]))]);
     assert_eq!(waited(queue.done(&target("E", 1))), vec![2]);
 }
 
@@ -71,7 +75,7 @@ fn a_batch_holds_one_entity_and_entities_take_turns() {
     }
     let batches: Vec<Vec<u64>> = (0..4)
         .map(|_| {
-            let batch = queue.take(2);
+            let batch = take(&mut queue, 2);
             assert!(batch.iter().all(|(target, _)| target.entity == batch[0].0.entity));
             batch.iter().map(|(target, _)| u64::from(&*target.entity == "B")).collect()
         })
@@ -91,7 +95,7 @@ fn a_delayed_key_waits_for_its_time_even_when_dirtied() {
     assert_eq!((queue.next_due(), queue.attempts(&target("E", 1))), (Some(later), 1));
     queue.wake(later);
     let stale = BTreeSet::from([item("a"), item("b"), item("c")]);
-    assert_eq!(queue.take(10), vec![(target("E", 1), stale)]);
+    assert_eq!(take(&mut queue, 10), vec![(target("E", 1), stale)]);
     assert_eq!(waited(queue.done(&target("E", 1))), vec![1, 2]);
 }
 
@@ -153,9 +157,62 @@ fn what_waited_for_another_spelling_goes_on_under_the_right_one() {
     taken(&mut queue);
     queue.request(target("E", 1), [], entry(2), Priority::Live);
     queue.respell(&target("E", 1), vec![Cell::UInt(2)], BTreeSet::from([item("b")]));
-    let batch = queue.take(10);
+    let batch = take(&mut queue, 10);
     let stale = BTreeSet::from([item("a"), item("b")]);
     assert!(batch.contains(&(target("E", 2), stale)));
     assert_eq!(waited(queue.done(&target("E", 2))), vec![1]);
     assert_eq!(waited(queue.done(&target("E", 1))), vec![2]);
+}
+
+#[test]
+fn what_failed_waits_for_live_keys_but_not_for_ever() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.request(target("E", 0), [], entry(0), Priority::Live);
+    queue.request(target("E", 1), [], None, Priority::Sweep);
+    for _ in 0..limits::LIVE_ATTEMPTS {
+        assert_eq!(queue.take(1, true, |_| 1).map(|batch| batch.keys.len()), Some(1));
+        queue.retry(&target("E", 0), BTreeSet::new(), now);
+        queue.wake(now);
+    }
+    assert_eq!(queue.take(1, true, |_| 1), None);
+    let mut order = Vec::new();
+    for key in 10..20 {
+        queue.request(target("E", key), [], entry(key), Priority::Live);
+        queue.request(target("E", key + 100), [], entry(key), Priority::Live);
+        order.extend(take(&mut queue, 1));
+    }
+    let place = |key| order.iter().position(|(found, _)| *found == target("E", key));
+    assert!(place(0).is_some_and(|at| (1..8).contains(&at)), "{order:?}");
+    assert!(place(1).is_some_and(|at| (1..8).contains(&at)), "{order:?}");
+}
+
+#[test]
+fn an_entity_without_room_holds_up_nobody() {
+    let mut queue = Queue::default();
+    for key in 0..3 {
+        queue.request(target("A", key), [], None, Priority::Live);
+    }
+    queue.request(target("B", 1), [], None, Priority::Owed);
+    let room = |entity: &str| if entity == "A" { 0 } else { 5 };
+    let batch = queue.take(10, false, room).expect("B has room");
+    assert_eq!((batch.priority, batch.keys.len()), (Priority::Owed, 1));
+    assert_eq!(queue.take(10, false, room), None);
+    assert_eq!(queue.take(10, true, |_| 2).map(|batch| batch.keys.len()), Some(2));
+    assert_eq!(taken(&mut queue), vec![target("A", 2)]);
+}
+
+#[test]
+fn what_was_live_for_long_makes_room_for_newer_keys() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    for key in 0..3 {
+        queue.request(target("E", key), [], entry(key), Priority::Live);
+    }
+    queue.wake(now);
+    queue.wake(now + limits::LIVE_FOR);
+    queue.request(target("E", 9), [], entry(9), Priority::Live);
+    queue.wake(now + limits::LIVE_FOR * 2);
+    assert_eq!(taken(&mut queue), [target("E", 9)]);
+    queue.request(target("E", 1), [], entry(4), Priority::Live);
+    assert_eq!(taken(&mut queue), [target("E", 1)]);
+    assert_eq!(taken(&mut queue), [target("E", 0), target("E", 2)]);
 }

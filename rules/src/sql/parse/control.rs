@@ -136,6 +136,9 @@ fn one_setting(
     if name == "password" {
         return Some(Setting::Unknown);
     }
+    if name == "insert_id" {
+        return Some(Setting::InsertId);
+    }
     if !RELEVANT.contains(&name) {
         return None;
     }
