@@ -231,3 +231,45 @@ async fn a_full_journal_owes_sweeps_and_refuses_no_write() {
     stage.engine.restart().await.unwrap();
     stage.converges().await;
 }
+
+/// What a bad disk leaves is noticed, and what it may have named is swept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_record_is_swept_and_a_torn_one_is_not() {
+    let Some(server) = Server::shared(Kind::MariaDb).await else { return };
+    let stage = Stage::set(server, |_| {}).await;
+    stage.converges().await;
+    stage.engine.stop().await.unwrap();
+    stage.write(|client| notes_and_tags(client, 2)).await;
+    stage.segue.kill_hard().await.unwrap();
+    let journal = stage.segue.folder().join("journal");
+    let mut segments: Vec<_> = std::fs::read_dir(&journal)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    segments.sort();
+    let last = segments.last().unwrap();
+    let whole = std::fs::read(last).unwrap();
+
+    // The beginning of a record that a power cut let nobody finish.
+    let begun = &whole[..whole.len().min(15)];
+    std::fs::write(last, [whole.as_slice(), begun].concat()).unwrap();
+    stage.segue.start_again().await.unwrap();
+    let report = stage.owed().await;
+    assert_eq!(report["sweeps"], json!([]), "{report}");
+    assert!(sum(&report, "owed") > 0, "{report}");
+    stage.segue.kill_hard().await.unwrap();
+
+    let mut damaged = std::fs::read(last).unwrap();
+    let at = damaged.windows(5).position(|window| window == b"entri").unwrap();
+    damaged[at] ^= 1;
+    std::fs::write(last, damaged).unwrap();
+    stage.segue.start_again().await.unwrap();
+    let report = stage.owed().await;
+    let reasons: Vec<&Value> =
+        report["sweeps"].as_array().unwrap().iter().map(|sweep| &sweep["reason"]).collect();
+    assert_eq!(reasons, ["journal-damaged", "journal-damaged"], "{report}");
+    assert!(stage.segue.log().contains("damaged=true"), "{}", stage.segue.log());
+    stage.engine.restart().await.unwrap();
+    stage.converges().await;
+}
