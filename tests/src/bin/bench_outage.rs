@@ -4,25 +4,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts};
-use parking_lot::Mutex;
-use segue_tests::harness::{Database, Engine, Kind, SegueConfig, SegueProcess, Server};
-use tokio::time::{Instant, sleep, sleep_until};
-
-const SCHEMA: &str = "CREATE TABLE notes (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, \
-                      body VARCHAR(200) NOT NULL, changed INT UNSIGNED NOT NULL DEFAULT 0)";
-const CONTRACT: &str = r##"[{"table":"Notes","type":"Table","source_table":"notes","pk":"Id",
-  "attributes":{
-    "Id":{"type":"N","source_table":"notes","source_column":"id"},
-    "body":{"type":"S","source_table":"notes","source_column":"body"},
-    "changed":{"type":"N","source_table":"notes","source_column":"changed"}},
-  "satisfies":["a note"],"estimated_item_size_bytes":200}]"##;
+use segue_tests::harness::{Engine, Kind, SegueConfig, SegueProcess, Server};
+use segue_tests::load::{self, CONTRACT, Load, SCHEMA, Seen, Stretch};
+use tokio::time::{Instant, sleep};
 
 /// Before figures count: plans, connections and caches settle.
 const WARM_UP: Duration = Duration::from_secs(5);
@@ -57,36 +46,6 @@ struct Arguments {
     clients: u64,
 }
 
-/// What the clients have seen since it was taken last.
-#[derive(Default)]
-struct Seen {
-    latencies_us: Mutex<Vec<u64>>,
-    errors: AtomicUsize,
-    writes: AtomicU64,
-    stop: AtomicBool,
-}
-
-/// Latencies of one stretch of the run, sorted, in microseconds.
-struct Stretch(Vec<u64>);
-
-impl Stretch {
-    fn taken_from(seen: &Seen) -> Stretch {
-        let mut latencies = std::mem::take(&mut *seen.latencies_us.lock());
-        latencies.sort_unstable();
-        Stretch(latencies)
-    }
-
-    fn percentile(&self, part: f64) -> u64 {
-        let at = (self.0.len().saturating_sub(1) as f64 * part).round() as usize;
-        self.0.get(at).copied().unwrap_or(0)
-    }
-
-    fn show(&self, name: &str) {
-        let (p50, p99) = (self.percentile(0.5), self.percentile(0.99));
-        println!("{name:<22} {:>9} writes, p50 {p50:>6} us, p99 {p99:>6} us", self.0.len());
-    }
-}
-
 /// One look at the process.
 #[derive(Clone, Copy, Debug)]
 struct Look {
@@ -102,14 +61,15 @@ async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let server = Server::start_with(Kind::Mysql97, &[]).await?;
     let database = server.database("outage", SCHEMA).await?;
-    fill(&database, arguments.rows).await?;
+    load::fill(&database, arguments.rows).await?;
     let engine = Engine::start().await?;
     let config = SegueConfig::new(&server, &database, CONTRACT)
         .with_engine(&engine)
         .with_phase("dual-write");
     let segue = SegueProcess::start(&config).await?;
     let seen = Arc::new(Seen::default());
-    let clients = start_clients(&arguments, &segue, &database, &seen).await?;
+    let Arguments { rate, rows, clients, .. } = arguments;
+    let clients = load::start(Load { rate, rows, clients }, &segue, &database, &seen).await?;
     sleep(WARM_UP).await;
     drop(Stretch::taken_from(&seen));
 
@@ -122,7 +82,7 @@ async fn main() -> Result<ExitCode> {
     engine.restart().await?;
     let drained = drain(&segue, &seen, arguments.rate).await?;
     let after = Stretch::taken_from(&seen);
-    seen.stop.store(true, Ordering::Relaxed);
+    seen.stop();
     for client in clients {
         client.await?;
     }
@@ -202,55 +162,6 @@ impl Run {
             println!("{} {bar}", if *met { "met   " } else { "MISSED" });
         }
         bars.iter().all(|(_, met)| *met)
-    }
-}
-
-async fn fill(database: &Database, rows: u64) -> Result<()> {
-    let mut root = Conn::new(Opts::from_url(&database.url)?).await?;
-    for first in (1..=rows).step_by(1000) {
-        let ids = first..=rows.min(first + 999);
-        let values: Vec<String> = ids.map(|id| format!("({id}, 'a note', 0)")).collect();
-        root.query_drop(format!("INSERT INTO notes VALUES {}", values.join(","))).await?;
-    }
-    root.disconnect().await.context("disconnect")
-}
-
-async fn start_clients(
-    arguments: &Arguments,
-    segue: &SegueProcess,
-    database: &Database,
-    seen: &Arc<Seen>,
-) -> Result<Vec<tokio::task::JoinHandle<()>>> {
-    let mut clients = vec![];
-    let pause = Duration::from_secs_f64(arguments.clients as f64 / arguments.rate as f64);
-    for number in 0..arguments.clients {
-        let connection = Conn::new(Opts::from_url(&segue.url(database))?).await?;
-        let offset = pause.mul_f64(number as f64 / arguments.clients as f64);
-        let (seen, rows) = (seen.clone(), arguments.rows);
-        clients.push(tokio::spawn(client(connection, rows, pause, offset, seen)));
-    }
-    Ok(clients)
-}
-
-/// Writes at a fixed pace: a write late by the one before it starts at once, and its wait counts.
-async fn client(
-    mut connection: Conn,
-    rows: u64,
-    pause: Duration,
-    offset: Duration,
-    seen: Arc<Seen>,
-) {
-    let mut due = Instant::now() + offset;
-    while !seen.stop.load(Ordering::Relaxed) {
-        sleep_until(due).await;
-        let id = rand::random_range(1..=rows);
-        let update = "UPDATE notes SET changed = changed + 1 WHERE id = ?";
-        if connection.exec_drop(update, (id,)).await.is_err() {
-            seen.errors.fetch_add(1, Ordering::Relaxed);
-        }
-        seen.writes.fetch_add(1, Ordering::Relaxed);
-        seen.latencies_us.lock().push(due.elapsed().as_micros() as u64);
-        due += pause;
     }
 }
 
