@@ -100,7 +100,7 @@ pub const OWED_KEYS_MAX: usize = 200_000;
 
 /// Captured entries of one table that are worked on from memory (about 2 KiB each with their keys); further ones
 /// wait in the journal. Far more than are under way at once, so a DynamoDB that answers is never waited for.
-pub const ENTRIES_WORKED_ON_MAX: u64 = 4_096;
+pub const ENTRIES_WORKED_ON_MAX: u64 = 2_048;
 
 /// Debts that wait in the journal alone (about 100 bytes each) before new ones become owed sweeps.
 pub const BACKLOG_DEBTS_MAX: usize = 1_000_000;

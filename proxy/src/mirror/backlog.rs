@@ -71,9 +71,7 @@ impl Shared {
 
     /// Leaves a committed debt to the journal. `narrowed`: its record says more than it.
     pub(crate) fn shelve(self: &Arc<Self>, debt: Debt, record: RecordId, narrowed: bool) {
-        let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
-        let full = self.state.lock().backlog.len() >= self.settings.backlog_debts_max;
-        if full && !sweeps {
+        if self.state.lock().backlog.len() >= self.settings.backlog_debts_max {
             self.sweep_instead(debt, record);
         } else if narrowed {
             self.state.lock().expanding += 1;

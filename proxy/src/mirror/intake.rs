@@ -32,7 +32,8 @@ impl Shared {
         }
         let shape = backlog::shape(&debt);
         let (debt, record) = match record {
-            _ if self.has_room(&shape) => (debt, record),
+            // Sweeps show at once, and take the place of those before them.
+            _ if debt.is_sweeps() || self.has_room(&shape) => (debt, record),
             Some(record) => return self.shelve(debt, record, narrowed),
             None => (self.sweeps_instead(debt), None),
         };
@@ -240,7 +241,7 @@ async fn expand_debt(shared: Arc<Shared>, id: DebtId, priority: Priority) {
     loop {
         let Some((debt, entries)) = shared.state.lock().ledger.debt(id) else { break };
         let ruleset = shared.ruleset();
-        let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
+        let sweeps = debt.is_sweeps();
         let units = if shared.overloaded() && !sweeps {
             // Nobody waits in memory for these: the sweeps have a record of their own.
             shared.owe_sweeps_of(&debt, "too-many-owed-keys").await;

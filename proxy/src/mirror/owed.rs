@@ -155,8 +155,7 @@ pub(crate) enum AppendError {
 
 pub(crate) async fn append(shared: &Shared, debt: &Debt) -> Result<RecordId, AppendError> {
     let bytes = debt.encode()?;
-    let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
-    let record = match sweeps {
+    let record = match debt.is_sweeps() {
         // They stand for any number of others.
         true => shared.journal.append_in_reserve(bytes).await?,
         false => shared.journal.append(bytes).await?,

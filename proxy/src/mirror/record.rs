@@ -74,6 +74,11 @@ impl Debt {
         Debt { entries: tables.into_iter().map(sweep).collect(), ..Debt::default() }
     }
 
+    /// Whether it asks for whole tables and nothing else.
+    pub fn is_sweeps(&self) -> bool {
+        self.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }))
+    }
+
     /// Replaces the range intents by what MySQL's answer told.
     pub fn narrow(&mut self, exact: Vec<Dirty>) {
         self.entries.retain(|dirty| !matches!(dirty, Dirty::Range { .. }));

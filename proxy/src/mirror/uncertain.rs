@@ -164,9 +164,8 @@ impl Shared {
             return;
         }
         // Whole tables are gone through once, when everything has arrived.
-        let sweeps = debt.entries.iter().all(|dirty| matches!(dirty, Dirty::Sweep { .. }));
         let patience = match session {
-            None if sweeps => Patience::to_the_end(),
+            None if debt.is_sweeps() => Patience::to_the_end(),
             _ => Patience::default(),
         };
         self.open(debt, record, since, seen, |state, debt| {

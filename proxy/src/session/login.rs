@@ -113,11 +113,16 @@ pub async fn log_in(
         refused(client, server, certificate).await;
         return Ok(None);
     };
+    compress(&mut client, &mut server, &login);
+    Ok(Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection }))
+}
+
+/// What follows a login is compressed as was agreed, on both legs.
+fn compress(client: &mut Channel, server: &mut Channel, login: &Login) {
     if let Some(algorithm) = Algorithm::agreed(login.capabilities, login.zstd_level) {
         client.compress(algorithm, Peer::Client);
         server.compress(algorithm, Peer::Server);
     }
-    Ok(Some(LoggedIn { client, server, login, status, scramble, number: greeting.connection }))
 }
 
 /// Whether the leg to MySQL has TLS.

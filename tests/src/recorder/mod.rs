@@ -151,6 +151,20 @@ impl Recorder {
         }
     }
 
+    /// Goes on as a user without password.
+    pub async fn change_user(&mut self, user: &str, database: &str) -> Result<()> {
+        let texts = [user, "", database];
+        let mut payload = vec![0x11];
+        for text in texts {
+            payload.extend_from_slice(text.as_bytes());
+            payload.push(0);
+        }
+        payload.extend_from_slice(b"\x2d\0mysql_native_password\0");
+        self.line.begin();
+        self.send_packet(0, &payload).await?;
+        self.finish_login().await
+    }
+
     /// Packets received of which bytes were compressed.
     pub fn compressed(&self) -> usize {
         self.line.compressed
@@ -200,6 +214,12 @@ impl Recorder {
         let attributes = self.capabilities & capability::QUERY_ATTRIBUTES != 0;
         let payload = step.payload(self.statement, attributes);
         self.send_packet(0, &payload).await
+    }
+
+    /// A packet that the server sends without being asked.
+    pub async fn unasked(&mut self) -> Result<Vec<u8>> {
+        self.line.begin();
+        Ok(self.packet().await?.frames)
     }
 
     /// Reads what comes, at most `limit` bytes; empty at the end of the connection.
