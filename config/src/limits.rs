@@ -189,6 +189,11 @@ pub const COLLISIONS_BEFORE_PARKED: u32 = 3;
 pub const PARKED_RETRY_MS_MIN: u64 = 30_000;
 pub const PARKED_RETRY_MS_MAX: u64 = 600_000;
 
+/// Items whose tags are looked up with one request: DynamoDB's limit of a BatchGetItem.
+pub const TAGS_LOOKED_UP_AT_ONCE: usize = 100;
+/// Fewer are not worth a request of their own.
+pub const TAGS_LOOKED_UP_MIN: usize = 4;
+
 /// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
 pub const TAGS_CACHED_MAX: usize = 100_000;
 

@@ -170,3 +170,28 @@ async fn a_commit_of_now_goes_before_what_has_been_owed_for_long() {
     let place = written.iter().position(|id| id == "9000").unwrap();
     assert!(place < 2_500, "it came as number {place}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_looks_at_its_items_before_it_reads_their_rows() {
+    let Some(server) = Server::shared(Kind::MariaDb).await else { return };
+    let mut library = Library::open(server).await;
+    library.insert("book", 0..300).await;
+    library.settle().await;
+    // What is known of the items is gone with the process.
+    library.segue.stop().await.unwrap();
+    library.segue.start_again().await.unwrap();
+    let opts = Opts::from_url(&library.segue.url(&library.database)).unwrap();
+    library.client = Conn::new(opts).await.unwrap();
+    library.run("UPDATE book, (SELECT 1) AS one SET title = 'y' WHERE 1 = 1").await;
+    library.settle().await;
+    assert_eq!(library.items.having("Books", "Title", "y").await.unwrap().len(), 300);
+    let metrics = library.segue.metrics().await.unwrap();
+    let calls = |operation: &str, outcome: &str| {
+        let labels = format!("{{operation=\"{operation}\",outcome=\"{outcome}\"}} ");
+        let line = metrics.lines().find(|line| line.contains(&labels));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    };
+    assert!(calls("PutItem", "ok") >= 300 && calls("BatchGetItem", "ok") > 0, "{metrics}");
+    // Without the look, each of them.
+    assert!(calls("PutItem", "conflict") < 30, "{metrics}");
+}

@@ -5,12 +5,14 @@
 //!
 //! ```json
 //! {"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-//!   "Action": ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem",
-//!              "dynamodb:DeleteItem", "dynamodb:Scan"],
+//!   "Action": ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:BatchGetItem",
+//!              "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Scan"],
 //!   "Resource": "arn:aws:dynamodb:us-east-1:111122223333:table/shop-*"}]}
 //! ```
 //!
 //! `dynamodb:CreateTable` is needed only by whoever runs `segue tables create`.
+
+use std::collections::BTreeSet;
 
 use segue_rules::entity::{DynamoTable, KeyAttribute};
 use segue_rules::value::{Attribute, AttributeType, Item, ItemKey};
@@ -23,6 +25,10 @@ use super::{Expect, Store, StoreError};
 pub const IAM_ACTIONS: &[(&str, &str)] = &[
     ("dynamodb:DescribeTable", "compare a table's keys and indexes with the contract"),
     ("dynamodb:GetItem", "read an item that stood in the way of a conditional write"),
+    (
+        "dynamodb:BatchGetItem",
+        "look at many items before their rows are read: owed for long, swept",
+    ),
     ("dynamodb:PutItem", "write the item of a committed row"),
     ("dynamodb:DeleteItem", "remove the item of a deleted row"),
     ("dynamodb:Scan", "find items whose row is gone: verify, repair, owed sweeps"),
@@ -73,6 +79,10 @@ impl Store {
             let answers = [
                 ("dynamodb:DescribeTable", self.describe(&table.name).await.err()),
                 ("dynamodb:GetItem", self.get(table, &key).await.err()),
+                (
+                    "dynamodb:BatchGetItem",
+                    self.bookkeeping(table, &BTreeSet::from([key.clone()])).await.err(),
+                ),
                 ("dynamodb:PutItem", self.put(table, &item, &nobody).await.err()),
                 ("dynamodb:DeleteItem", self.delete(table, &key, &nobody).await.err()),
                 ("dynamodb:Scan", self.scan_probe(table).await.err()),

@@ -1,8 +1,11 @@
-//! GetItem and Scan, strongly consistent.
+//! GetItem, BatchGetItem and Scan, strongly consistent.
 //! Never here: queries of an index.
 
+use std::collections::{BTreeSet, HashMap};
+
 use aws_sdk_dynamodb::Client;
-use segue_rules::entity::DynamoTable;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use segue_rules::entity::{BOOKKEEPING, DynamoTable};
 use segue_rules::value::{Item, ItemKey};
 
 use super::attribute::{item_from_sdk, item_to_sdk, key_to_sdk};
@@ -24,6 +27,41 @@ impl Store {
             .consistent_read(true);
         let answer = self.timed("GetItem", &name, request.send()).await?;
         Ok(answer.item.as_ref().map(item_from_sdk))
+    }
+
+    /// Strongly consistent read of many items (at most `limits::TAGS_LOOKED_UP_AT_ONCE`): their keys and
+    /// bookkeeping alone. Items that DynamoDB has no time for now are left out, like those that are not there.
+    pub async fn bookkeeping(
+        &self,
+        table: &DynamoTable,
+        keys: &BTreeSet<ItemKey>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let name = self.table_name(&table.name);
+        let mut names = HashMap::from([
+            ("#segue".to_owned(), BOOKKEEPING.to_owned()),
+            ("#pk".to_owned(), table.pk.name.clone()),
+        ]);
+        let mut projection = "#segue, #pk".to_owned();
+        if let Some(sk) = &table.sk {
+            names.insert("#sk".to_owned(), sk.name.clone());
+            projection.push_str(", #sk");
+        }
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.iter().map(|key| key_to_sdk(table, key)).collect()))
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(names))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| StoreError::Rejected {
+                operation: "BatchGetItem",
+                table: name.clone(),
+                code: "InvalidRequest".to_owned(),
+                reason: error.to_string(),
+            })?;
+        let request = self.client.batch_get_item().request_items(&name, wanted);
+        let answer = self.timed("BatchGetItem", &name, request.send()).await?;
+        let items = answer.responses.unwrap_or_default().remove(&name).unwrap_or_default();
+        Ok(items.iter().map(item_from_sdk).collect())
     }
 
     /// Strongly consistent scan, one page. `segment`: (index, total) of a parallel scan.

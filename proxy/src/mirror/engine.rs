@@ -46,7 +46,8 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
             let background = places.background.clone().try_acquire_owned().ok();
             let (batch, due) = take(&shared, background.is_none());
             if let Some(batch) = batch {
-                break (batch.keys, background.filter(|_| batch.priority != Priority::Live));
+                let background = background.filter(|_| batch.priority != Priority::Live);
+                break (batch, background);
             }
             drop(background);
             tokio::select! {

@@ -10,15 +10,16 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, must_come_to_rest,
+    Condition, Event, Existing, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step,
+    must_come_to_rest,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
 use super::bookkeeping;
 use super::expand;
 use super::parts::{Shared, entity_named};
-use super::queue::Target;
-use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
+use super::queue::{Batch, Priority, Target};
+use crate::dynamo::{self, Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
 /// A run's end, with the item keys under which items of the row may stand.
@@ -98,7 +99,7 @@ struct Run<'a> {
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
 pub(crate) async fn run_batch(
     shared: &Arc<Shared>,
-    batch: Vec<(Target, BTreeSet<ItemKey>)>,
+    Batch { priority, keys: batch }: Batch,
     settle: impl Fn(&Target, Ended),
 ) {
     let ruleset = shared.ruleset();
@@ -117,6 +118,9 @@ pub(crate) async fn run_batch(
     if let Some(outcome) = frozen(&ruleset, entity) {
         batch.iter().for_each(|(target, _)| settle(target, (outcome(), BTreeSet::new())));
         return;
+    }
+    if priority != Priority::Live {
+        look_up_tags(shared, entity, table, &batch).await;
     }
     // Everything that conditions will rest on is looked up before MySQL is read.
     let moment = shared.tags.now();
@@ -165,6 +169,41 @@ pub(crate) async fn run_batch(
         .buffer_unordered(shared.settings.writes_concurrent)
         .collect::<Vec<()>>()
         .await;
+}
+
+/// Learns the tags of items that are there already, as those of rows owed for long and of swept ones mostly are:
+/// one read for all, instead of a failed condition and another look at MySQL for each.
+async fn look_up_tags(
+    shared: &Shared,
+    entity: &Entity,
+    table: &DynamoTable,
+    batch: &[(Target, BTreeSet<ItemKey>)],
+) {
+    if !entity.key_from_row_key {
+        return;
+    }
+    let keys: BTreeSet<ItemKey> = batch
+        .iter()
+        .filter_map(|(target, _)| entity.key_of(&target.key))
+        .filter(|key| !shared.tags.is_known(key))
+        .take(limits::TAGS_LOOKED_UP_AT_ONCE)
+        .collect();
+    if keys.len() < limits::TAGS_LOOKED_UP_MIN {
+        return;
+    }
+    let items = match shared.store.bookkeeping(table, &keys).await {
+        Ok(items) => items,
+        // The refreshes find out by themselves.
+        Err(error) => return tracing::debug!(%error, "items could not be looked at beforehand"),
+    };
+    for item in &items {
+        let Existing { tag: Some(tag), owner: Some(owner) } = bookkeeping::read(item) else {
+            continue;
+        };
+        if let Some(key) = dynamo::key_of(table, item) {
+            shared.tags.learn(&key, &owner, &tag);
+        }
+    }
 }
 
 /// How keys of an entity end while a table that it reads is frozen.

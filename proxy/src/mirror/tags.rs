@@ -42,6 +42,10 @@ impl Tags {
         inner.tags.put(key.clone(), Seen { tag, owner, learnt });
     }
 
+    pub fn is_known(&self, key: &ItemKey) -> bool {
+        self.0.lock().tags.contains(key)
+    }
+
     pub fn forget(&self, key: &ItemKey) {
         self.0.lock().tags.pop(key);
     }
