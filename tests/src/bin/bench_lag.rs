@@ -187,7 +187,7 @@ async fn histogram(segue: &SegueProcess) -> Result<Vec<(String, f64)>> {
     let buckets = text.lines().filter_map(|line| {
         let rest = line.strip_prefix("segue_lag_seconds_bucket{")?;
         let (labels, count) = rest.rsplit_once(' ')?;
-        let most = labels.split("le=\"").nth(1)?.split('"').next()?;
+        let most = labels.rsplit("le=\"").next()?.split('"').next()?;
         Some((most.to_owned(), count.parse().ok()?))
     });
     Ok(buckets.collect())
