@@ -10,19 +10,22 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::harness::{Database, SegueProcess};
+use crate::harness::{Database, Engine, Kind, SegueConfig, SegueProcess, Server};
 
-pub const SCHEMA: &str = "CREATE TABLE notes (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, \
+const SCHEMA: &str = "CREATE TABLE notes (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, \
                           body VARCHAR(200) NOT NULL, changed INT UNSIGNED NOT NULL DEFAULT 0)";
-pub const CONTRACT: &str = r##"[{"table":"Notes","type":"Table","source_table":"notes","pk":"Id",
+const CONTRACT: &str = r##"[{"table":"Notes","type":"Table","source_table":"notes","pk":"Id",
   "attributes":{
     "Id":{"type":"N","source_table":"notes","source_column":"id"},
     "body":{"type":"S","source_table":"notes","source_column":"body"},
     "changed":{"type":"N","source_table":"notes","source_column":"changed"}},
   "satisfies":["a note"],"estimated_item_size_bytes":200}]"##;
 pub const BODY: &str = "a note";
+
+/// Before figures count: plans, connections and caches settle.
+const WARM_UP: Duration = Duration::from_secs(5);
 
 /// A load: so many writes a second at random rows, by so many clients.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +76,31 @@ impl Stretch {
     }
 }
 
-/// Fills the table.
-pub async fn fill(database: &Database, rows: u64) -> Result<()> {
+/// MySQL with the filled table, an engine, and a sidecar in `dual-write` between them.
+pub struct Stand {
+    pub segue: SegueProcess,
+    pub engine: Engine,
+    pub database: Database,
+    /// Ends last.
+    _server: Server,
+}
+
+impl Stand {
+    /// `name`: of the database.
+    pub async fn set(name: &str, rows: u64) -> Result<Stand> {
+        let server = Server::start_with(Kind::Mysql97, &[]).await?;
+        let database = server.database(name, SCHEMA).await?;
+        fill(&database, rows).await?;
+        let engine = Engine::start().await?;
+        let config = SegueConfig::new(&server, &database, CONTRACT)
+            .with_engine(&engine)
+            .with_phase("dual-write");
+        let segue = SegueProcess::start(&config).await?;
+        Ok(Stand { segue, engine, database, _server: server })
+    }
+}
+
+async fn fill(database: &Database, rows: u64) -> Result<()> {
     let mut root = Conn::new(Opts::from_url(&database.url)?).await?;
     for first in (1..=rows).step_by(1000) {
         let ids = first..=rows.min(first + 999);
@@ -84,20 +110,17 @@ pub async fn fill(database: &Database, rows: u64) -> Result<()> {
     root.disconnect().await.context("disconnect")
 }
 
-/// Starts the clients, their writes evenly apart.
-pub async fn start(
-    load: Load,
-    segue: &SegueProcess,
-    database: &Database,
-    seen: &Arc<Seen>,
-) -> Result<Vec<JoinHandle<()>>> {
+/// Starts the clients, their writes evenly apart, and waits until figures count.
+pub async fn start(load: Load, stand: &Stand, seen: &Arc<Seen>) -> Result<Vec<JoinHandle<()>>> {
     let mut clients = vec![];
     let pause = Duration::from_secs_f64(load.clients as f64 / load.rate as f64);
     for number in 0..load.clients {
-        let connection = Conn::new(Opts::from_url(&segue.url(database))?).await?;
+        let connection = Conn::new(Opts::from_url(&stand.segue.url(&stand.database))?).await?;
         let offset = pause.mul_f64(number as f64 / load.clients as f64);
         clients.push(tokio::spawn(client(connection, load.rows, pause, offset, seen.clone())));
     }
+    sleep(WARM_UP).await;
+    drop(Stretch::taken_from(seen));
     Ok(clients)
 }
 

@@ -11,7 +11,7 @@
 //! So the memory that an outage takes is that of a bounded number of debts of each table, and a few bytes for
 //! each further one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use segue_rules::value::TableName;
 use super::expand::{self, Unit};
 use super::intake::Seen;
 use super::ledger::DebtId;
-use super::old_image::cascade_closure;
+use super::old_image::reached_by_cascades;
 use super::owed;
 use super::parts::{Shared, State};
 use super::queue::Priority;
@@ -149,8 +149,7 @@ impl Shared {
 
     async fn owe_sweeps(self: &Arc<Self>, shape: &Shape, reason: &str) {
         let ruleset = self.ruleset();
-        let tables: BTreeSet<TableName> =
-            shape.tables().flat_map(|table| cascade_closure(&ruleset, table)).collect();
+        let tables = reached_by_cascades(&ruleset, shape.tables());
         let sweeps = Debt::sweeps(&tables, reason);
         let (sweeps, record, unwritten) = owed::record(self, &ruleset, sweeps).await;
         self.take_up(sweeps, record, false);
@@ -321,9 +320,7 @@ impl Shared {
         let mut state = self.state.lock();
         for (_, unit) in units {
             if let Unit::Refresh { target, stale } = unit {
-                for entry in state.queue.request(target, stale, None, Priority::Owed) {
-                    state.ledger.set_parked(entry, false);
-                }
+                state.request(target, stale, None, Priority::Owed);
             }
         }
         drop(state);

@@ -113,9 +113,7 @@ fn wake(shared: &Shared, state: &mut State) {
     if unparked.is_empty() {
         return;
     }
-    for entry in unparked {
-        state.ledger.set_parked(entry, false);
-    }
+    state.unparked(unparked);
     shared.set_gauges(state);
 }
 
@@ -129,9 +127,8 @@ fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
         }
         Outcome::Respelled(key) => {
             let mut state = shared.state.lock();
-            for entry in state.queue.respell(target, key, candidates) {
-                state.ledger.set_parked(entry, false);
-            }
+            let unparked = state.queue.respell(target, key, candidates);
+            state.unparked(unparked);
         }
         Outcome::Retry(reason) => {
             let mut state = shared.state.lock();

@@ -10,7 +10,7 @@ use segue_rules::txn::Dirty;
 use segue_rules::value::{Cell, ItemKey, SourceKey, TableName};
 
 use super::lookup::{Lookup, LookupError, join_values, join_values_of_key};
-use super::old_image::cascade_closure;
+use super::old_image::{cascade_closure, reached_by_cascades};
 use super::parts::{Shared, entity_named};
 use super::queue::Target;
 use super::record::Debt;
@@ -188,9 +188,7 @@ pub(crate) fn movable(ruleset: &Ruleset, debt: &Debt) -> BTreeSet<TableName> {
         .map(|join| join.entity)
         .collect();
     let named = debt.entries.iter().map(|dirty| dirty.table());
-    let tables: BTreeSet<TableName> =
-        named.flat_map(|table| cascade_closure(ruleset, table)).collect();
-    tables
+    reached_by_cascades(ruleset, named)
         .iter()
         .filter_map(|table| ruleset.sources.get(table))
         .flat_map(|source| {

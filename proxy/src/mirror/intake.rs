@@ -1,21 +1,20 @@
 //! Committed debts: taken up in the books, expanded, queued; and the books' echo in the metrics.
 //! Never here: refreshing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use segue_config::limits;
 use segue_rules::owed::Shape;
 use segue_rules::txn::Dirty;
-use segue_rules::value::TableName;
+use segue_rules::value::{ItemKey, TableName};
 
 use super::backlog;
 use super::expand::{self, Unit, Units};
 use super::ledger::{Closed, DebtId, Ending, EntryId};
-use super::old_image::cascade_closure;
+use super::old_image::reached_by_cascades;
 use super::parts::{Shared, State};
-use super::queue::{Priority, Waiter};
+use super::queue::{Priority, Target, Waiter};
 use super::record::Debt;
 use super::watermark;
 use crate::journal::RecordId;
@@ -48,8 +47,7 @@ impl Shared {
     /// A debt that is in memory alone must not wait there with many others.
     fn sweeps_instead(&self, debt: Debt) -> Debt {
         let ruleset = self.ruleset();
-        let tables: BTreeSet<_> =
-            debt.entries.iter().flat_map(|d| cascade_closure(&ruleset, d.table())).collect();
+        let tables = reached_by_cascades(&ruleset, debt.entries.iter().map(Dirty::table));
         Debt { session: debt.session, ..Debt::sweeps(&tables, "journal-failed") }
     }
 
@@ -175,10 +173,7 @@ impl Shared {
             match unit {
                 Unit::Refresh { target, stale } => {
                     let waiter = Some(Waiter::Entry(entry));
-                    let unparked = state.queue.request(target, stale, waiter, priority);
-                    for entry in unparked {
-                        state.ledger.set_parked(entry, false);
-                    }
+                    state.request(target, stale, waiter, priority);
                 }
                 Unit::Sweep { table, reason } => {
                     swept = true;
@@ -212,6 +207,24 @@ impl Shared {
 }
 
 impl State {
+    /// Asks for a refresh; entries that waited for the key while it was parked are parked no more.
+    pub(crate) fn request(
+        &mut self,
+        target: Target,
+        stale: impl IntoIterator<Item = ItemKey>,
+        waiter: Option<Waiter>,
+        priority: Priority,
+    ) {
+        let unparked = self.queue.request(target, stale, waiter, priority);
+        self.unparked(unparked);
+    }
+
+    pub(crate) fn unparked(&mut self, entries: Vec<EntryId>) {
+        for entry in entries {
+            self.ledger.set_parked(entry, false);
+        }
+    }
+
     /// An entry waits for a sweep; it is no work until then.
     pub(crate) fn owe_sweep(
         &mut self,

@@ -222,9 +222,8 @@ impl Mirror {
         let mut state = self.shared.state.lock();
         let parked: Vec<_> = state.queue.parked().map(|parked| parked.target).collect();
         for target in &parked {
-            for entry in state.queue.unpark(target) {
-                state.ledger.set_parked(entry, false);
-            }
+            let unparked = state.queue.unpark(target);
+            state.unparked(unparked);
         }
         self.shared.set_gauges(&state);
         drop(state);

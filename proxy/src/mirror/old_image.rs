@@ -200,6 +200,14 @@ async fn children(
     Ok(out)
 }
 
+/// The tables themselves, and all whose rows a change of theirs may change by cascades.
+pub(crate) fn reached_by_cascades<'a>(
+    ruleset: &Ruleset,
+    tables: impl IntoIterator<Item = &'a TableName>,
+) -> BTreeSet<TableName> {
+    tables.into_iter().flat_map(|table| cascade_closure(ruleset, table)).collect()
+}
+
 /// The table and every table its foreign-key actions reach.
 pub(crate) fn cascade_closure(ruleset: &Ruleset, table: &TableName) -> BTreeSet<TableName> {
     let mut closure = BTreeSet::new();

@@ -11,7 +11,7 @@ use segue_rules::txn::{Dirty, DirtyEntry};
 use segue_rules::value::TableName;
 
 use super::gap::Unwritten;
-use super::old_image::{self, cascade_closure};
+use super::old_image::{self, reached_by_cascades};
 use super::parts::Shared;
 use super::record::Debt;
 use super::uncertain::Session;
@@ -123,12 +123,8 @@ pub(crate) async fn record(
     if !full || !shared.journal_full.swap(true, Ordering::Relaxed) {
         tracing::error!(%error, "owed keys could not be journaled; their tables are swept");
     }
-    let tables: BTreeSet<TableName> = debt
-        .entries
-        .iter()
-        .flat_map(|dirty| cascade_closure(ruleset, dirty.table()))
-        .chain(debt.old.rows.iter().map(|row| row.table.clone()))
-        .collect();
+    let mut tables = reached_by_cascades(ruleset, debt.entries.iter().map(Dirty::table));
+    tables.extend(debt.old.rows.iter().map(|row| row.table.clone()));
     let reason = if full { "journal-full" } else { "journal-failed" };
     let sweeps = Debt { session: debt.session, ..Debt::sweeps(&tables, reason) };
     match append(shared, &sweeps).await {

@@ -160,9 +160,7 @@ impl Mirror {
             let mut state = self.shared.state.lock();
             let waiter = Some(Waiter::Caller(sender));
             let target = target(entity, row_key);
-            for entry in state.queue.request(target, stale, waiter, Priority::Sweep) {
-                state.ledger.set_parked(entry, false);
-            }
+            state.request(target, stale, waiter, Priority::Sweep);
         }
         self.shared.work.notify_one();
         let stop = self.shared.stop.clone();

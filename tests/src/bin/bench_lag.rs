@@ -14,13 +14,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
-use segue_tests::harness::{Database, Engine, Items, Kind, SegueConfig, SegueProcess, Server};
-use segue_tests::load::{self, BODY, CONTRACT, Load, SCHEMA, Seen, Stretch};
+use segue_tests::harness::{Database, Items, SegueProcess};
+use segue_tests::load::{self, BODY, Load, Seen, Stand, Stretch};
 use tokio::time::{Instant, sleep};
 
 const TABLE: &str = "Notes";
-/// Before figures count: plans, connections and caches settle.
-const WARM_UP: Duration = Duration::from_secs(5);
 /// Between two looks at an item that is waited for.
 const LOOK: Duration = Duration::from_millis(1);
 /// Between two writes whose items are waited for.
@@ -58,30 +56,22 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let server = Server::start_with(Kind::Mysql97, &[]).await?;
-    let database = server.database("lag", SCHEMA).await?;
-    load::fill(&database, arguments.rows).await?;
-    let engine = Engine::start().await?;
-    let config = SegueConfig::new(&server, &database, CONTRACT)
-        .with_engine(&engine)
-        .with_phase("dual-write");
-    let segue = SegueProcess::start(&config).await?;
+    let stand = Stand::set("lag", arguments.rows).await?;
+    let Stand { segue, engine, database, .. } = &stand;
     let items = Items::at(&engine.endpoint());
     let capacity = capacity(&arguments, items.client()).await?;
     let rate = ((capacity * arguments.part) as u64).max(1);
     let load = Load { rate, rows: arguments.rows, clients: arguments.clients };
     let seen = Arc::new(Seen::default());
-    let clients = load::start(load, &segue, &database, &seen).await?;
-    sleep(WARM_UP).await;
-    drop(Stretch::taken_from(&seen));
+    let clients = load::start(load, &stand, &seen).await?;
 
-    let before = histogram(&segue).await?;
+    let before = histogram(segue).await?;
     let (begin, written) = (Instant::now(), seen.writes.load(Ordering::Relaxed));
     let time = Duration::from_secs(arguments.seconds);
-    let sampled = sample(&arguments, &segue, &database, items.client(), time).await?;
+    let sampled = sample(&arguments, segue, database, items.client(), time).await?;
     let done = seen.writes.load(Ordering::Relaxed) - written;
     let rate = done as f64 / begin.elapsed().as_secs_f64();
-    let after = histogram(&segue).await?;
+    let after = histogram(segue).await?;
     seen.stop();
     for client in clients {
         client.await?;

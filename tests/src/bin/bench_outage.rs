@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use segue_tests::harness::{Engine, Kind, SegueConfig, SegueProcess, Server};
-use segue_tests::load::{self, CONTRACT, Load, SCHEMA, Seen, Stretch};
+use segue_tests::harness::SegueProcess;
+use segue_tests::load::{self, Load, Seen, Stand, Stretch};
 use tokio::time::{Instant, sleep};
 
-/// Before figures count: plans, connections and caches settle.
-const WARM_UP: Duration = Duration::from_secs(5);
 /// Between two looks at memory, journal and debt.
 const LOOK: Duration = Duration::from_secs(1);
 /// Owed entries of a load that is kept up with, in seconds of the load.
@@ -59,35 +57,27 @@ struct Look {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let server = Server::start_with(Kind::Mysql97, &[]).await?;
-    let database = server.database("outage", SCHEMA).await?;
-    load::fill(&database, arguments.rows).await?;
-    let engine = Engine::start().await?;
-    let config = SegueConfig::new(&server, &database, CONTRACT)
-        .with_engine(&engine)
-        .with_phase("dual-write");
-    let segue = SegueProcess::start(&config).await?;
+    let stand = Stand::set("outage", arguments.rows).await?;
+    let Stand { segue, engine, .. } = &stand;
     let seen = Arc::new(Seen::default());
     let Arguments { rate, rows, clients, .. } = arguments;
-    let clients = load::start(Load { rate, rows, clients }, &segue, &database, &seen).await?;
-    sleep(WARM_UP).await;
-    drop(Stretch::taken_from(&seen));
+    let clients = load::start(Load { rate, rows, clients }, &stand, &seen).await?;
 
     sleep(Duration::from_secs(arguments.before)).await;
     let before = Stretch::taken_from(&seen);
-    let look_before = look(&segue).await?;
+    let look_before = look(segue).await?;
     engine.stop().await?;
-    let looks = outage(&segue, Duration::from_secs_f64(arguments.minutes * 60.0)).await?;
+    let looks = outage(segue, Duration::from_secs_f64(arguments.minutes * 60.0)).await?;
     let during = Stretch::taken_from(&seen);
     engine.restart().await?;
-    let drained = drain(&segue, &seen, arguments.rate).await?;
+    let drained = drain(segue, &seen, arguments.rate).await?;
     let after = Stretch::taken_from(&seen);
     seen.stop();
     for client in clients {
         client.await?;
     }
     segue.settle(SETTLE).await?;
-    let look_after = look(&segue).await?;
+    let look_after = look(segue).await?;
 
     println!(
         "{} writes a second, {} clients, {} rows",
@@ -97,7 +87,7 @@ async fn main() -> Result<ExitCode> {
     during.show("without DynamoDB");
     after.show("while paying");
     report_looks(&looks);
-    let (total, applied, superseded) = accounts(&segue).await?;
+    let (total, applied, superseded) = accounts(segue).await?;
     println!("seen {total}, applied {applied}, superseded {superseded}");
     let run = Run {
         errors: seen.errors.load(Ordering::Relaxed),
