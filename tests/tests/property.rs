@@ -23,7 +23,7 @@ async fn every_item_follows(kind: Kind, contract: &'static str) {
     let total = std::env::var("SEGUE_TEST_TRANSACTIONS").ok().and_then(|text| text.parse().ok());
     plan.transactions = total.unwrap_or(TRANSACTIONS) / CLIENTS;
     let report = workload::run(plan).await.unwrap();
-    println!("{report}");
+    println!("{}", report.summary());
     report.check().unwrap();
     stage.converged().await.unwrap();
     let count = async |name: &str| stage.segue.metric(name).await.unwrap();

@@ -76,9 +76,11 @@ impl Api {
         answer.await.context("read metrics")?.text().await.context("read metrics")
     }
 
-    /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed.
+    /// Waits until nothing is owed: no entry and no sweep. Parked keys count as owed. An error where for so long
+    /// neither became fewer than ever before: how long all of it takes is the machine's matter.
     pub async fn settle(&self, limit: Duration) -> Result<()> {
-        let (begin, mut settled) = (tokio::time::Instant::now(), false);
+        let (mut last, mut settled) = (tokio::time::Instant::now(), false);
+        let (mut fewest_owed, mut fewest_sweeps) = (f64::INFINITY, f64::INFINITY);
         loop {
             let owed = self.metric("segue_owed").await?;
             let sweeps = self.metric("segue_sweeps_owed").await?;
@@ -87,8 +89,12 @@ impl Api {
                 true if settled => return Ok(()),
                 now => settled = now,
             }
-            if begin.elapsed() > limit {
-                bail!("after {limit:?} {owed} entries and {sweeps} sweeps are still owed");
+            if owed < fewest_owed || sweeps < fewest_sweeps {
+                last = tokio::time::Instant::now();
+            }
+            (fewest_owed, fewest_sweeps) = (fewest_owed.min(owed), fewest_sweeps.min(sweeps));
+            if last.elapsed() > limit {
+                bail!("for {limit:?} no progress: {owed} entries and {sweeps} sweeps are owed");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -132,17 +132,9 @@ impl Report {
         self.failures.extend(other.failures.into_iter().take(room));
     }
 
-    /// An error that names the seed where anything unexpected happened.
-    pub fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.failure_count == 0, "unexpected answers\n{self}");
-        Ok(())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
+    /// The run in one line.
+    pub fn summary(&self) -> String {
+        format!(
             "seed {}: {} transactions, {} statements, {} succeeded, {} rows affected, {} lost connections, {:.1} s",
             self.seed,
             self.transactions,
@@ -151,7 +143,24 @@ impl fmt::Display for Report {
             self.affected_rows,
             self.lost_connections,
             self.elapsed.as_secs_f64()
-        )?;
+        )
+    }
+
+    /// An error that begins with what was unexpected, and names the seed.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let failures = self.failures.join("\n    ");
+        anyhow::ensure!(
+            self.failure_count == 0,
+            "{} unexpected answers\n    {failures}\n{self}",
+            self.failure_count
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.summary())?;
         for ((form, protocol), count) in &self.forms {
             writeln!(
                 f,
@@ -165,12 +174,6 @@ impl fmt::Display for Report {
         for (code, count) in &self.errors {
             let meaning = EXPECTED_ERRORS.iter().find(|(known, _)| known == code);
             writeln!(f, "  error {code} {:<40} {count:>6}", meaning.map_or("", |(_, text)| text))?;
-        }
-        if self.failure_count > 0 {
-            writeln!(f, "  {} FAILURES:", self.failure_count)?;
-        }
-        for failure in &self.failures {
-            writeln!(f, "    {failure}")?;
         }
         Ok(())
     }
