@@ -104,6 +104,7 @@ async fn copy(
         rows_per_second: arguments.rows_per_second.map(f64::from),
         write_units_per_second: arguments.write_units.map(f64::from),
         threads_running_max: arguments.threads_running.map(u64::from),
+        late_write: settings.late_write,
     };
     let checkpoint = || Checkpoint::new(&settings.movement_path, "backfill");
     let mover = stores.mover(settings, &options.tables).await?;

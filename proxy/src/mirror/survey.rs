@@ -139,7 +139,7 @@ impl Survey {
     }
 
     /// The next page of a DynamoDB table's items, of one part of so many (`segment`).
-    pub async fn items(
+    async fn items(
         &self,
         ruleset: &Ruleset,
         table: &DynamoTable,
@@ -156,6 +156,22 @@ impl Survey {
             }
         }
         Ok(out)
+    }
+
+    /// The next page of a DynamoDB table, of one part of so many, with only those items of ours that are wanted, and
+    /// those among them that are strays.
+    pub async fn strays_in_page(
+        &self,
+        ruleset: &Ruleset,
+        table: &DynamoTable,
+        from: Option<Item>,
+        segment: (i32, i32),
+        wanted: impl Fn(&OwnedItem) -> bool,
+    ) -> Result<(ItemPage, Vec<OwnedItem>), SurveyError> {
+        let mut page = self.items(ruleset, table, from, segment).await?;
+        page.ours.retain(wanted);
+        let strays = self.strays(page.ours.clone()).await?;
+        Ok((page, strays))
     }
 
     /// Compares the items of these driving rows with their rows: one look for each key, in order. The row
@@ -260,7 +276,7 @@ impl Survey {
     }
 
     /// Those items whose row is gone or lives under another item key.
-    pub async fn strays(&self, items: Vec<OwnedItem>) -> Result<Vec<OwnedItem>, SurveyError> {
+    async fn strays(&self, items: Vec<OwnedItem>) -> Result<Vec<OwnedItem>, SurveyError> {
         let mut by_entity: BTreeMap<String, Vec<OwnedItem>> = BTreeMap::new();
         for item in items {
             by_entity.entry(item.entity.name.clone()).or_default().push(item);

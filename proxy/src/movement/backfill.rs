@@ -20,7 +20,7 @@ use super::flight::Flight;
 use super::persist::persist;
 use super::progress::Progress;
 use super::throttle::Throttle;
-use crate::mirror::{Mirror, RefreshEnd, SurveyError};
+use crate::mirror::{Mirror, OwnedItem, RefreshEnd, SurveyError};
 use crate::telemetry::Metrics;
 
 /// What is copied, and how fast at most.
@@ -33,6 +33,8 @@ pub struct BackfillOptions {
     pub write_units_per_second: Option<f64>,
     /// While MySQL works on more statements than these, nothing new is begun.
     pub threads_running_max: Option<u64>,
+    /// How long a write without answer may still arrive.
+    pub late_write: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,10 @@ struct State {
     /// By entity: all rows up to this key are done. `None`: all of them are.
     places: BTreeMap<String, Option<Vec<Cell>>>,
     report: BackfillReport,
+    /// The run that wrote this has not ended, or was killed.
+    running: bool,
+    /// A run was killed: requests that it had under way may have created items of rows that went meanwhile.
+    was_killed: bool,
 }
 
 /// One backfill.
@@ -147,9 +153,9 @@ impl Backfill {
         let state = match checkpoint.load::<State>()?.filter(is_same) {
             Some(kept) => {
                 tracing::info!("goes on where the last backfill was interrupted");
-                kept
+                State { was_killed: kept.was_killed || kept.running, running: true, ..kept }
             }
-            None => State { report: fresh, ..State::default() },
+            None => State { report: fresh, running: true, ..State::default() },
         };
         Ok(Backfill {
             mirror,
@@ -178,6 +184,7 @@ impl Backfill {
         let ended = self.copy_all().await;
         self.count();
         if let Err(error) = ended {
+            self.state.running = false;
             self.checkpoint.save(&self.state)?;
             return Err(error);
         }
@@ -187,6 +194,8 @@ impl Backfill {
     }
 
     async fn copy_all(&mut self) -> Result<(), BackfillError> {
+        // From now on a run that is killed is known to have been.
+        self.checkpoint.save(&self.state)?;
         let ruleset = self.ruleset.clone();
         let mut parts = Vec::new();
         for entity in ruleset.entities.iter().filter(|e| self.options.tables.contains(&e.source)) {
@@ -200,7 +209,45 @@ impl Backfill {
             self.copy(entity, part).await?;
             self.progress.finish(part);
         }
+        if self.state.was_killed {
+            self.remove_strays().await?;
+        }
         self.wait_for_late_writes().await
+    }
+
+    /// Refreshes the rows of items that have none, once no request of a killed run can arrive any more.
+    async fn remove_strays(&mut self) -> Result<(), BackfillError> {
+        let part = self.progress.add("items without a row".to_owned(), "items", None);
+        let late = self.begun + self.options.late_write;
+        tokio::select! {
+            () = self.stop.cancelled() => return Err(BackfillError::Interrupted),
+            () = tokio::time::sleep_until(late) => {}
+        }
+        let (survey, ruleset) = (self.mirror.survey(), self.ruleset.clone());
+        let wanted = |item: &OwnedItem| self.options.tables.contains(&item.entity.source);
+        for table in &ruleset.tables {
+            let mut from = None;
+            loop {
+                let read = async || {
+                    survey.strays_in_page(&ruleset, table, from.clone(), (0, 1), wanted).await
+                };
+                let (page, strays) = persist(read).await?;
+                for OwnedItem { entity, row_key, key } in strays {
+                    // Whether it went or is parked, there is nothing more to do about it here.
+                    self.mirror.refresh(&entity, row_key, Some(key)).await;
+                }
+                self.progress.advance(part, page.items);
+                if self.stop.is_cancelled() {
+                    return Err(BackfillError::Interrupted);
+                }
+                match page.next {
+                    Some(next) => from = Some(next),
+                    None => break,
+                }
+            }
+        }
+        self.progress.finish(part);
+        Ok(())
     }
 
     async fn copy(&mut self, entity: &Arc<Entity>, part: usize) -> Result<(), BackfillError> {

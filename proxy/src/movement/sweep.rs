@@ -9,7 +9,7 @@ use segue_rules::entity::{DynamoTable, Entity, EntityId, Ruleset};
 use segue_rules::value::{Cell, ItemKey};
 
 use super::flight::Flight;
-use crate::mirror::{Mirror, RefreshEnd, SurveyError, SweepTicket};
+use crate::mirror::{Mirror, OwnedItem, RefreshEnd, SurveyError, SweepTicket};
 
 /// Refreshes everything that rows of the ticket's table can show in.
 pub(super) async fn sweep(mirror: &Mirror, ticket: &SweepTicket) -> Result<(), SurveyError> {
@@ -93,14 +93,13 @@ async fn refresh_strays(
     let mut from = None;
     let mut flight = Flight::new(mirror, limits::SWEEP_REFRESHES_IN_FLIGHT);
     loop {
-        let page = survey.items(ruleset, table, from, (0, 1)).await?;
+        let wanted = |item: &OwnedItem| names.contains(&*item.entity.name);
+        let (page, strays) = survey.strays_in_page(ruleset, table, from, (0, 1), wanted).await?;
         ticket.note(|progress| {
             progress.items += page.items;
             progress.foreign += page.foreign.len() as u64;
         });
-        let mut ours = page.ours;
-        ours.retain(|item| names.contains(&*item.entity.name));
-        for stray in survey.strays(ours).await? {
+        for stray in strays {
             ticket.note(|progress| progress.strays += 1);
             let row = (stray.entity, stray.row_key);
             launch(&mut flight, ticket, mirror, row, Some(stray.key)).await?;

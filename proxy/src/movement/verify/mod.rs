@@ -234,11 +234,13 @@ impl Verifier {
                 Place::End => return Ok(None),
             };
             let number = (segment as i32, VERIFY_SEGMENTS as i32);
-            let read = async || survey.items(&ruleset, table, from.clone(), number).await;
-            let mut page = persist(read).await?;
-            page.ours.retain(|item| options.tables.contains(&item.entity.source));
-            page.ours.retain(|item| is_sampled(options.sample, &item.row_key));
-            let strays = persist(async || survey.strays(page.ours.clone()).await).await?;
+            let wanted = |item: &OwnedItem| {
+                options.tables.contains(&item.entity.source)
+                    && is_sampled(options.sample, &item.row_key)
+            };
+            let read =
+                async || survey.strays_in_page(&ruleset, table, from.clone(), number, wanted).await;
+            let (page, strays) = persist(read).await?;
             Ok::<_, SurveyError>(Some((segment, page, strays)))
         };
         loop {
