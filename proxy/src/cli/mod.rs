@@ -6,6 +6,7 @@ mod backfill;
 mod check;
 pub mod demo;
 mod exit;
+mod generate;
 mod output;
 mod owed;
 mod phase;
@@ -50,6 +51,9 @@ enum Command {
     /// Plan, create or compare the contract's DynamoDB tables
     #[command(subcommand)]
     Tables(tables::Tables),
+    /// Print the contract's DynamoDB tables as templates of other tools
+    #[command(subcommand)]
+    Generate(generate::Generate),
     /// Show or change the phases of tables
     #[command(subcommand)]
     Phase(phase::PhaseCommand),
@@ -120,6 +124,7 @@ async fn run(command: Command) -> Result<Exit, Fault> {
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Check(arguments) => check::run(&arguments).await,
         Command::Tables(tables) => tables::run(&tables).await,
+        Command::Generate(generate) => generate::run(&generate).await,
         Command::Phase(phase) => phase::run(&phase).await,
         Command::Backfill(arguments) => backfill::run(&arguments).await,
         Command::Repair(arguments) => repair::run(&arguments).await,

@@ -22,7 +22,8 @@ pub use client::Store;
 pub use faults::{FaultReport, Faults, RuleReport};
 pub use permissions::{IAM_ACTIONS, MissingPermission, iam_policy};
 pub use tables::{
-    Billing, CreateTable, ExistingIndex, ExistingTable, billing_note, difference, plan,
+    Billing, CreateTable, ExistingIndex, ExistingTable, TableAndTtl, billing_note, cloudformation,
+    difference, plan, terraform,
 };
 
 /// A condition on the item a write replaces or removes.

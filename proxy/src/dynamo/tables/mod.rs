@@ -2,6 +2,9 @@
 //! Never here: requests (see `admin`).
 
 mod admin;
+mod templates;
+
+pub use templates::{TableAndTtl, cloudformation, terraform};
 
 use segue_rules::entity::{DynamoTable, KeyAttribute, Projection, SecondaryIndex};
 use segue_rules::value::AttributeType;
