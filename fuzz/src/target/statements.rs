@@ -47,8 +47,12 @@ pub fn run(data: &[u8]) {
         }
         check_literals_do_not_matter(text, digested, reading);
         if let StatementPlan::Write(write) = plan(ruleset, digested, schema, mode) {
-            let session =
-                BindSession { sql_mode: mode, charset, autocommit_statement: bits & 128 != 0 };
+            let session = BindSession {
+                sql_mode: mode,
+                charset,
+                connection_charset: Some(charset),
+                autocommit_statement: bits & 128 != 0,
+            };
             let bound = write.bind(ruleset, &values, session);
             for preselect in &bound.preselects {
                 check_preselect(&preselect.sql, reading);

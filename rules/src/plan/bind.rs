@@ -119,6 +119,33 @@ impl WritePlan {
         sweep(ruleset, capture, codes::CONCURRENT_ROWS.code)
     }
 
+    /// What is owed where a capture's keys were read from the committed rows after the statement, and fewer
+    /// than it found: a sweep. That never happens as long as other sessions keep to what InnoDB grants them.
+    pub fn missed(
+        &self,
+        ruleset: &Ruleset,
+        capture: usize,
+        rows: u64,
+        answer: Option<Answer>,
+    ) -> Vec<DirtyEntry> {
+        let Some(capture) = self.captures.get(capture) else { return Vec::new() };
+        match answer.and_then(|answer| found(capture, answer)) {
+            Some(found) if found <= rows => Vec::new(),
+            _ => sweep(ruleset, capture, codes::CONCURRENT_ROWS.code),
+        }
+    }
+
+    /// The answer says that the statement met no row that it could change.
+    pub fn found_nothing(&self, capture: usize, answer: Answer) -> bool {
+        self.captures.get(capture).and_then(|capture| found(capture, answer)) == Some(0)
+    }
+
+    /// A sweep of a capture's table, and of what its foreign-key actions may have changed.
+    pub fn swept(&self, ruleset: &Ruleset, capture: usize, reason: &str) -> Vec<DirtyEntry> {
+        let capture = self.captures.get(capture);
+        capture.map_or_else(Vec::new, |capture| sweep(ruleset, capture, reason))
+    }
+
     fn generated(
         &self,
         ruleset: &Ruleset,
@@ -151,6 +178,14 @@ impl CaptureHow {
             CaptureHow::ByKey { otherwise, .. } => otherwise.key_select(),
             _ => None,
         }
+    }
+}
+
+/// How many rows an UPDATE or DELETE of one table found.
+fn found(capture: &Capture, answer: Answer) -> Option<u64> {
+    match capture.change {
+        Change::Delete => Some(answer.affected_rows),
+        _ => answer.matched,
     }
 }
 
@@ -210,7 +245,10 @@ impl Binder<'_> {
                 let sql =
                     select.template.render(self.slots, self.session.sql_mode, self.session.charset);
                 match sql {
-                    Some(sql) => self.bound.preselects.push(Preselect { capture: number, sql }),
+                    Some(sql) => {
+                        let committed = self.committed(capture, select);
+                        self.bound.preselects.push(Preselect { capture: number, sql, committed });
+                    }
                     None => self.sweep(capture, codes::VALUE.code),
                 }
                 if select.generates {
@@ -219,6 +257,11 @@ impl Binder<'_> {
             }
             CaptureHow::Sweep(code) => self.sweep(capture, code),
         }
+    }
+
+    fn committed(&self, capture: &Capture, select: &KeySelect) -> Option<String> {
+        let table = self.ruleset.catalog.table(&capture.table)?;
+        select.pre_image.as_ref()?.render(table, self.slots, self.session)
     }
 
     fn sweep(&mut self, capture: &Capture, code: &'static str) {
@@ -360,7 +403,7 @@ fn old_image(ruleset: &Ruleset, capture: &Capture) -> OldImage {
 }
 
 /// A sweep of the table, and of what its foreign-key actions may have changed.
-fn sweep(ruleset: &Ruleset, capture: &Capture, code: &'static str) -> Vec<DirtyEntry> {
+fn sweep(ruleset: &Ruleset, capture: &Capture, code: &str) -> Vec<DirtyEntry> {
     let tables = match capture.change {
         Change::Insert => BTreeSet::from([capture.table.clone()]),
         _ => reached(ruleset, &capture.table),
