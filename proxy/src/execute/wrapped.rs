@@ -86,15 +86,13 @@ impl Connection {
         }
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;
-        if let Some(error) = self.run(COMMIT).await? {
-            // Whether it committed is uncertain, but if so it has.
-            if let Some(debt) = debt {
-                debt.committed(None);
-            }
-            return self.refuse(&error, reply).await;
-        }
+        let error = self.run(COMMIT).await?;
+        // Whether it committed is uncertain after an error, but if so it has.
         if let Some(debt) = debt {
             debt.committed(None);
+        }
+        if let Some(error) = error {
+            return self.refuse(&error, reply).await;
         }
         self.warnings = warnings;
         self.row_count = seen.ok.and_then(|ok| i64::try_from(ok.affected_rows).ok());
