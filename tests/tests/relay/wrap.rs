@@ -18,11 +18,14 @@ const ROWS: [&str; 5] = [
     "INSERT INTO orders (user_id, total_amount) VALUES (1, 1), (2, 2)",
 ];
 
-/// Every form of a write that needs a preselect or an old image, and failures of them.
-const WRITES: [&str; 18] = [
+/// Every form of a write whose keys are selected before or read after it, or that needs an old image, and failures
+/// of them.
+const WRITES: [&str; 19] = [
     "UPDATE users SET email = CONCAT('new', email) WHERE username = 'ann'",
     "UPDATE users SET email = 'kept@x.org' WHERE username = 'nobody'",
     "UPDATE users SET email = 'bob@x.org' WHERE username = 'cy'",
+    // Two keys are selected before.
+    "UPDATE users SET first_name = 'Two' WHERE LENGTH(username) = 3",
     "UPDATE users SET last_name = REPEAT('x', 60) WHERE email LIKE '%'",
     "UPDATE IGNORE users SET last_name = REPEAT('x', 60) WHERE email LIKE '%'",
     "UPDATE users SET first_name = 'Three' ORDER BY id DESC LIMIT 2",
