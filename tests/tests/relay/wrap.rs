@@ -38,7 +38,7 @@ const WRITES: [&str; 19] = [
      ON DUPLICATE KEY UPDATE email = CONCAT(email, '!')",
     "REPLACE INTO users (username, email, password_hash) VALUES ('cy', 'cyd@x.org', 'h')",
     "DELETE FROM categories WHERE name = 'Books'",
-    "DELETE FROM shopping_carts WHERE quantity = 1 LIMIT 1",
+    "DELETE FROM shopping_carts WHERE ABS(quantity) = 1 LIMIT 1",
     "DELETE c FROM shopping_carts c JOIN users u ON u.id = c.user_id WHERE u.username = 'bob'",
     "DELETE FROM users WHERE email LIKE 'new%'",
     "DELETE FROM users WHERE username = 'nobody'",
