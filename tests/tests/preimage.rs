@@ -5,7 +5,7 @@
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use segue_tests::harness::Server;
+use segue_tests::harness::{SegueConfig, Server, Wire};
 use segue_tests::on_each_server;
 use segue_tests::scene::{Scene, Script};
 
@@ -59,12 +59,18 @@ struct Play {
 
 impl Play {
     async fn open(server: &Server) -> Play {
+        Play::open_by(server, &server.address()).await
+    }
+
+    /// `address`: where the control account finds the server.
+    async fn open_by(server: &Server, address: &str) -> Play {
         let phases = "default = \"dual-write\"\n";
         let script = Script { name: "preimage", schema: SCHEMA, contract: CONTRACT, phases };
-        let scene = Scene::open(server, script).await.unwrap();
-        let mut outsider = scene.outsider().await.unwrap();
-        let settings = "SET SESSION innodb_lock_wait_timeout = 1";
-        outsider.query_drop(settings).await.unwrap();
+        let control = |config: &mut SegueConfig| {
+            config.control_url = format!("mysql://root@{address}/{}", config.database);
+        };
+        let scene = Scene::open_with(server, script, control).await.unwrap();
+        let outsider = scene.outsider().await.unwrap();
         Play { scene, outsider }
     }
 
@@ -90,9 +96,12 @@ impl Play {
     }
 }
 
-/// The code of the error that a statement is answered with.
+/// The code of the error that a statement is answered with, which waits for a lock no longer than it must.
 async fn send(client: &mut Conn, sql: &str) -> Option<u16> {
-    match client.query_drop(sql).await {
+    client.query_drop("SET SESSION innodb_lock_wait_timeout = 1").await.unwrap();
+    let outcome = client.query_drop(sql).await;
+    client.query_drop("SET SESSION innodb_lock_wait_timeout = DEFAULT").await.unwrap();
+    match outcome {
         Ok(()) => None,
         Err(mysql_async::Error::Server(error)) => Some(error.code),
         Err(error) => panic!("{sql}: {error}"),
@@ -111,7 +120,6 @@ const BESIDE_A_LOCKED_ROW: [&str; 4] = [
 on_each_server!(rows_that_do_not_match_hold_up_nothing, |server: &'static Server| async move {
     let mut play = Play::open(server).await;
     let mut holder = play.scene.outsider().await.unwrap();
-    play.scene.run("SET SESSION innodb_lock_wait_timeout = 1").await;
     for level in ["READ COMMITTED", "READ UNCOMMITTED"] {
         let level = format!("SET SESSION TRANSACTION ISOLATION LEVEL {level}");
         play.outsider.query_drop(&level).await.unwrap();
@@ -276,5 +284,20 @@ on_each_server!(
         play.scene.run("UPDATE notes SET n = 8 WHERE id = 10").await;
         play.compare("a snapshot").await;
         assert_eq!(play.sweeps().await, 0.0);
+    }
+);
+
+on_each_server!(
+    a_control_account_without_answer_is_no_error,
+    |server: &'static Server| async move {
+        let wire = Wire::to(&server.address()).await.unwrap();
+        let mut play = Play::open_by(server, &wire.address()).await;
+        play.fill().await;
+        play.scene.settle().await.unwrap();
+        wire.freeze();
+        play.scene.run("UPDATE notes SET n = 7 WHERE word = 'a'").await;
+        wire.thaw();
+        play.compare("silence").await;
+        assert!(play.sweeps().await > 0.0, "its keys are not known");
     }
 );

@@ -129,15 +129,15 @@ impl WritePlan {
         answer: Option<Answer>,
     ) -> Vec<DirtyEntry> {
         let Some(capture) = self.captures.get(capture) else { return Vec::new() };
-        match answer.and_then(|answer| found(capture, answer)) {
-            Some(found) if found <= rows => Vec::new(),
+        match answer {
+            Some(answer) if found(capture, answer) <= rows => Vec::new(),
             _ => sweep(ruleset, capture, codes::CONCURRENT_ROWS.code),
         }
     }
 
     /// The answer says that the statement met no row that it could change.
     pub fn found_nothing(&self, capture: usize, answer: Answer) -> bool {
-        self.captures.get(capture).and_then(|capture| found(capture, answer)) == Some(0)
+        self.captures.get(capture).is_some_and(|capture| found(capture, answer) == 0)
     }
 
     /// A sweep of a capture's table, and of what its foreign-key actions may have changed.
@@ -181,11 +181,12 @@ impl CaptureHow {
     }
 }
 
-/// How many rows an UPDATE or DELETE of one table found.
-fn found(capture: &Capture, answer: Answer) -> Option<u64> {
+/// How many rows an UPDATE or DELETE of one table found, at least those that it changed.
+fn found(capture: &Capture, answer: Answer) -> u64 {
     match capture.change {
-        Change::Delete => Some(answer.affected_rows),
-        _ => answer.matched,
+        Change::Delete => answer.affected_rows,
+        // In a wide character set the text is not read.
+        _ => answer.matched.unwrap_or(answer.affected_rows),
     }
 }
 

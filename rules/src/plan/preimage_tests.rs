@@ -209,7 +209,8 @@ fn fewer_keys_than_rows_are_swept_with_what_cascades() {
     assert_eq!(missed(update, 3, Some(3), 0), (0, false));
     assert_eq!(missed(update, 4, Some(3), 0), (0, false));
     assert_eq!(missed(update, 2, Some(3), 0), (3, false));
-    assert_eq!(missed(update, 3, None, 3), (3, false));
+    assert_eq!(missed(update, 3, None, 3), (0, false));
+    assert_eq!(missed(update, 2, None, 3), (3, false));
     assert_eq!(missed(update, 0, Some(0), 0), (0, true));
     let delete = "DELETE FROM users WHERE name = 'y'";
     assert_eq!(missed(delete, 3, None, 3), (0, false));
