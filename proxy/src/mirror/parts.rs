@@ -65,6 +65,8 @@ pub struct MirrorSettings {
     pub debts_waiting_max: usize,
     /// How long a write without answer may still arrive.
     pub late_write: Duration,
+    /// Items that are right already are not written again. Only where sidecars hold the promises towards commits.
+    pub skip_equal: bool,
 }
 
 impl Default for MirrorSettings {
@@ -79,6 +81,7 @@ impl Default for MirrorSettings {
             backlog_debts_max: limits::BACKLOG_DEBTS_MAX,
             debts_waiting_max: limits::DEBTS_WAITING_MAX,
             late_write: Duration::ZERO,
+            skip_equal: false,
         }
     }
 }
@@ -133,6 +136,8 @@ pub(crate) struct Shared {
     pub paces: Paces,
     pub tags: Tags,
     pub homes: Homes,
+    /// Entities by name, and whether a sweep of them met mostly items that were there already.
+    pub items_expected: DashMap<String, bool>,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
     pub gap: Gap,
     /// A debt of uncertain end was taken up.
@@ -160,6 +165,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn ruleset(&self) -> Arc<Ruleset> {
         (self.rulesets)()
+    }
+
+    /// Whether it is worth while to look at the items of swept rows first.
+    pub fn items_expected(&self, entity: &str) -> bool {
+        self.items_expected.get(entity).is_some_and(|expected| *expected)
+    }
+
+    pub fn expect_items(&self, entity: &str, expected: bool) {
+        if self.items_expected(entity) != expected {
+            self.items_expected.insert(entity.to_owned(), expected);
+        }
     }
 
     /// Starts a task of the mirror; it is dropped when the mirror aborts.

@@ -10,16 +10,17 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Existing, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step,
-    must_come_to_rest,
+    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, must_come_to_rest,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
+use super::beforehand::Beforehand;
 use super::bookkeeping;
+use super::bulk::Together;
 use super::expand;
 use super::parts::{Shared, entity_named};
 use super::queue::{Batch, Priority, Target};
-use crate::dynamo::{self, Arrival, Expect, StoreError, WriteOutcome};
+use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
 /// A run's end, with the item keys under which items of the row may stand.
@@ -76,31 +77,31 @@ fn refused(reason: String) -> Outcome {
 }
 
 /// What the last read of the row found.
-struct Read {
-    image: RowImage,
-    item: Option<Item>,
+pub(super) struct Read {
+    pub image: RowImage,
+    pub item: Option<Item>,
     /// MySQL's spelling of the key, where it is another one: under our spelling there is no row,
     /// and an item that was made under it must go.
     respelled: Option<Vec<Cell>>,
 }
 
 /// Everything one key's run needs.
-struct Run<'a> {
-    shared: &'a Shared,
-    ruleset: &'a Ruleset,
-    entity: &'a Entity,
-    table: &'a DynamoTable,
-    target: &'a Target,
-    me: Owner,
+pub(super) struct Run<'a> {
+    pub shared: &'a Shared,
+    pub ruleset: &'a Ruleset,
+    pub entity: &'a Entity,
+    pub table: &'a DynamoTable,
+    pub target: &'a Target,
+    pub me: Owner,
     /// The item key hangs on rows of other tables.
-    joins_decide: bool,
+    pub joins_decide: bool,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
 pub(crate) async fn run_batch(
     shared: &Arc<Shared>,
     Batch { priority, keys: batch }: Batch,
-    settle: impl Fn(&Target, Ended),
+    settle: impl Fn(&Target, Ended) + Sync,
 ) {
     let ruleset = shared.ruleset();
     let Some((first, _)) = batch.first() else { return };
@@ -119,9 +120,8 @@ pub(crate) async fn run_batch(
         batch.iter().for_each(|(target, _)| settle(target, (outcome(), BTreeSet::new())));
         return;
     }
-    if priority != Priority::Live {
-        look_up_tags(shared, entity, table, &batch).await;
-    }
+    let look = Beforehand { shared, entity, table };
+    let found = look.at_items(priority, &batch).await;
     // Everything that conditions will rest on is looked up before MySQL is read.
     let moment = shared.tags.now();
     let machines: Vec<_> = batch
@@ -148,6 +148,10 @@ pub(crate) async fn run_batch(
     // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
     let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
     let respelled = rows.keys().any(|key| !asked.contains(key));
+    if priority == Priority::Sweep && !respelled {
+        let batch = Together { shared, ruleset: &ruleset, entity, table, joins_decide };
+        return batch.run(machines, rows, found, moment, settle).await;
+    }
     let runs = machines.into_iter().map(|(target, mut machine)| {
         let found = rows.remove(&target.key);
         let (ruleset, settle) = (&ruleset, &settle);
@@ -169,41 +173,6 @@ pub(crate) async fn run_batch(
         .buffer_unordered(shared.settings.writes_concurrent)
         .collect::<Vec<()>>()
         .await;
-}
-
-/// Learns the tags of items that are there already, as those of rows owed for long and of swept ones mostly are:
-/// one read for all, instead of a failed condition and another look at MySQL for each.
-async fn look_up_tags(
-    shared: &Shared,
-    entity: &Entity,
-    table: &DynamoTable,
-    batch: &[(Target, BTreeSet<ItemKey>)],
-) {
-    if !entity.key_from_row_key {
-        return;
-    }
-    let keys: BTreeSet<ItemKey> = batch
-        .iter()
-        .filter_map(|(target, _)| entity.key_of(&target.key))
-        .filter(|key| !shared.tags.is_known(key))
-        .take(limits::TAGS_LOOKED_UP_AT_ONCE)
-        .collect();
-    if keys.len() < limits::TAGS_LOOKED_UP_MIN {
-        return;
-    }
-    let items = match shared.store.bookkeeping(table, &keys).await {
-        Ok(items) => items,
-        // The refreshes find out by themselves.
-        Err(error) => return tracing::debug!(%error, "items could not be looked at beforehand"),
-    };
-    for item in &items {
-        let Existing { tag: Some(tag), owner: Some(owner) } = bookkeeping::read(item) else {
-            continue;
-        };
-        if let Some(key) = dynamo::key_of(table, item) {
-            shared.tags.learn(&key, &owner, &tag);
-        }
-    }
 }
 
 /// How keys of an entity end while a table that it reads is frozen.
@@ -235,14 +204,24 @@ fn machine(
 
 impl Run<'_> {
     async fn go(&self, machine: &mut Refresh, first: Option<Read>) -> Result<Outcome, Outcome> {
-        let mut read = match first {
+        let read = match first {
             Some(read) => read,
             None => self.read().await?,
         };
+        let step = machine.next(Event::Row(read.image.clone()));
+        self.go_on(machine, read, step).await
+    }
+
+    /// From any step on; `read`: what the row was when it was read last.
+    pub(super) async fn go_on(
+        &self,
+        machine: &mut Refresh,
+        mut read: Read,
+        mut step: Step,
+    ) -> Result<Outcome, Outcome> {
         let mut conflicts = 0;
-        let mut event = Event::Row(read.image.clone());
         loop {
-            event = match machine.next(event) {
+            let event = match step {
                 Step::ReadRow => {
                     conflicts += 1;
                     if conflicts > limits::REFRESH_CONFLICTS_MAX {
@@ -277,6 +256,7 @@ impl Run<'_> {
                     return Ok(read.respelled.map_or(Outcome::Done, Outcome::Respelled));
                 }
             };
+            step = machine.next(event);
         }
     }
 
@@ -311,7 +291,7 @@ impl Run<'_> {
         Ok(self.image(row, moment))
     }
 
-    fn image(&self, row: Option<ViewRow>, moment: Moment) -> Read {
+    pub(super) fn image(&self, row: Option<ViewRow>, moment: Moment) -> Read {
         let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled };
         let Some(row) = row else { return gone(None) };
         let spelled = &row.main[..self.entity.view.key_width.min(row.main.len())];
@@ -339,9 +319,7 @@ impl Run<'_> {
         expect: Condition,
         may_come_late: bool,
     ) -> Result<Event, Outcome> {
-        let tag = uuid::Uuid::new_v4().to_string();
-        let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
-        item.insert(BOOKKEEPING.to_owned(), map);
+        let tag = self.stamp(&mut item);
         let mut expect = expected(expect);
         self.pause().await;
         loop {
@@ -373,8 +351,16 @@ impl Run<'_> {
         }
     }
 
+    /// Gives the item its bookkeeping, with a fresh tag.
+    pub(super) fn stamp(&self, item: &mut Item) -> String {
+        let tag = uuid::Uuid::new_v4().to_string();
+        let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
+        item.insert(BOOKKEEPING.to_owned(), map);
+        tag
+    }
+
     /// The run ends where the item's partition is paused: others need its place.
-    fn wait_for_partition(&self, key: &ItemKey) -> Result<(), Outcome> {
+    pub(super) fn wait_for_partition(&self, key: &ItemKey) -> Result<(), Outcome> {
         match self.shared.paces.paused(key, self.shared.now()) {
             Some(until) => Err(Outcome::Paused(until)),
             None => Ok(()),
@@ -409,7 +395,7 @@ impl Run<'_> {
     }
 
     /// Remembers what a write's answer taught about the item key.
-    fn learnt(&self, key: &ItemKey, event: Event) -> Event {
+    pub(super) fn learnt(&self, key: &ItemKey, event: Event) -> Event {
         let (tags, homes) = (&self.shared.tags, &self.shared.homes);
         match Lesson::of(&event) {
             Some(Lesson::Written { tag }) => {
@@ -464,7 +450,7 @@ impl Run<'_> {
         }
     }
 
-    fn count(&self, action: &str) {
+    pub(super) fn count(&self, action: &str) {
         self.shared.metrics.items.with_label_values(&[self.target.entity.as_ref(), action]).inc();
     }
 }

@@ -43,6 +43,9 @@ pub struct Metrics {
     hot_keys: Mutex<Vec<HotKey>>,
     /// Items written, deleted, found equal, by entity name and action.
     pub items: IntCounterVec,
+    /// Write capacity units of puts and deletes that were answered, by DynamoDB table: one for each KB begun of
+    /// the new item. Indexes, and larger items that were replaced, cost more.
+    pub write_units: IntCounterVec,
     /// Refusals by code.
     pub refusals: IntCounterVec,
     /// Client connections open now.
@@ -202,6 +205,12 @@ fn paces(registry: &Registry) -> (IntGaugeVec, IntGaugeVec) {
     (pace, paused)
 }
 
+fn written(r: &Registry) -> (IntCounterVec, IntCounterVec) {
+    let items = counters(r, "segue_items_total", "Items by action.", &["entity", "action"]);
+    let help = "Write capacity units by table, at least: indexes come on top.";
+    (items, counters(r, "segue_write_units_total", help, &["table"]))
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
@@ -209,6 +218,7 @@ impl Metrics {
         let cut = clients_cut(&r);
         let (faults, fault_rules) = faults(&r);
         let (pace, partitions_paused) = paces(&r);
+        let (items, write_units) = written(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -240,7 +250,8 @@ impl Metrics {
             pace,
             partitions_paused,
             hot_keys: Mutex::new(Vec::new()),
-            items: counters(&r, "segue_items_total", "Items by action.", &["entity", "action"]),
+            items,
+            write_units,
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
             connections: gauge(&r, "segue_connections", "Client connections open."),
             connections_total: counter(
