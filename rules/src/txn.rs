@@ -1,7 +1,7 @@
 //! What a transaction has made dirty, and how statements end or begin transactions.
 //! Never here: packets, or the journal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::entity::Ruleset;
 use crate::plan::{reached_by_cascades, refusal_codes};
@@ -15,6 +15,8 @@ pub use crate::entity::{Dirty, DirtyEntry, OldImage};
 pub struct TransactionWrites {
     entries: HashMap<Dirty, OldImage>,
     per_table: BTreeMap<TableName, TableWrites>,
+    /// Tables that statements have written or tried to, also those of which no entry is kept.
+    touched: BTreeSet<TableName>,
     entries_per_table_max: usize,
 }
 
@@ -33,6 +35,7 @@ impl TransactionWrites {
         TransactionWrites {
             entries: HashMap::new(),
             per_table: BTreeMap::new(),
+            touched: BTreeSet::new(),
             entries_per_table_max,
         }
     }
@@ -46,9 +49,25 @@ impl TransactionWrites {
         self.entries.len()
     }
 
+    /// A statement writes the table.
+    pub fn touch(&mut self, table: &TableName) {
+        if !self.touched.contains(table) {
+            self.touched.insert(table.clone());
+        }
+    }
+
+    /// Whether rows of the table may have been changed, by foreign-key actions too: another connection does
+    /// not see the rows as the next statement will.
+    pub fn may_have_changed(&self, ruleset: &Ruleset, table: &TableName) -> bool {
+        self.touched.iter().any(|touched| {
+            touched == table || reached_by_cascades(ruleset, touched).contains(table)
+        })
+    }
+
     /// Adds an entry. The same entry twice is one, which needs the old image if either does.
     pub fn add(&mut self, entry: DirtyEntry) {
         let table = entry.dirty.table().clone();
+        self.touch(&table);
         let writes = self.per_table.entry(table.clone()).or_default();
         let sweep = matches!(entry.dirty, Dirty::Sweep { .. });
         if !sweep && (writes.overflowed || (writes.swept && entry.old_image == OldImage::NotNeeded))
@@ -84,6 +103,7 @@ impl TransactionWrites {
 
     /// Adds all entries of another write set.
     pub fn merge(&mut self, other: TransactionWrites) {
+        other.touched.iter().for_each(|table| self.touch(table));
         for (table, writes) in other.per_table.iter().filter(|(_, writes)| writes.overflowed) {
             let mine = self.per_table.entry(table.clone()).or_default();
             mine.overflowed |= writes.overflowed;
@@ -126,6 +146,7 @@ impl TransactionWrites {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.per_table.clear();
+        self.touched.clear();
     }
 
     fn retain(&mut self, table: &TableName, keep: impl Fn(&Dirty, OldImage) -> bool) {
@@ -190,6 +211,26 @@ mod tests {
         writes.add(entry(sweep("users"), OldImage::NotNeeded));
         writes.extend((0..1_000).map(|id| entry(key("users", id), OldImage::Needed)));
         assert!(writes.len() <= 4);
+    }
+
+    #[test]
+    fn a_touched_table_may_have_changed_with_all_that_its_foreign_keys_reach() {
+        let ruleset = shop();
+        let mut writes = TransactionWrites::new(10);
+        writes.touch(&"orders".into());
+        let changed = |writes: &TransactionWrites, table: &str| {
+            writes.may_have_changed(&ruleset, &table.into())
+        };
+        assert!(changed(&writes, "orders") && changed(&writes, "items"));
+        assert!(!changed(&writes, "users"));
+        assert!(writes.is_empty(), "nothing is owed for it");
+        let mut other = TransactionWrites::new(10);
+        other.add(entry(key("users", 1), OldImage::NotNeeded));
+        assert!(changed(&other, "orders"));
+        writes.merge(other);
+        assert!(changed(&writes, "users"));
+        writes.clear();
+        assert!(!changed(&writes, "orders"));
     }
 
     #[test]

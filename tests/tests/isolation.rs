@@ -133,8 +133,10 @@ fn is_deadlock(outcome: &mysql_async::Result<()>) -> bool {
     matches!(outcome, Err(mysql_async::Error::Server(error)) if error.code == DEADLOCK)
 }
 
-const WRITES: [&str; 5] = [
+const WRITES: [&str; 6] = [
     "UPDATE notes SET n = 7 WHERE word = 'a'",
+    // Nobody else reads it as the session does.
+    "UPDATE notes SET n = 7 WHERE LOWER(word) = 'a'",
     "UPDATE notes SET n = 7 WHERE word = 'a' AND RAND() >= 0",
     "UPDATE notes SET n = 7 WHERE word = 'a' ORDER BY id LIMIT 2",
     "UPDATE notes a JOIN notes b ON b.id = a.id SET a.n = 7 WHERE b.word = 'a'",
@@ -183,6 +185,7 @@ on_each_server!(numbers_that_agree_need_no_sweep, |server: &'static Server| asyn
         "BEGIN",
         // Two rows are found, one is changed.
         "UPDATE notes SET n = 7 WHERE word = 'a'",
+        "UPDATE notes SET n = 7 WHERE LOWER(word) = 'a'",
         "INSERT INTO copies (id, word) SELECT id + 100, word FROM notes WHERE word = 'a'",
         "DELETE FROM notes WHERE word = 'b'",
         "COMMIT",

@@ -1,7 +1,7 @@
 //! Statements' texts: lexed, split, parsed, planned and bound under any mode, dialect and character set.
 //! Never here: comparison with a server (see the system test of digests).
 
-use segue_rules::catalog::ServerKind;
+use segue_rules::catalog::{Catalog, ServerKind};
 use segue_rules::plan::{BindSession, StatementPlan, plan, reading};
 use segue_rules::sql::statement::{Assignment, Clauses, Conflict, InsertSource, Span, Statement};
 use segue_rules::sql::{
@@ -47,11 +47,18 @@ pub fn run(data: &[u8]) {
         }
         check_literals_do_not_matter(text, digested, reading);
         if let StatementPlan::Write(write) = plan(ruleset, digested, schema, mode) {
-            let session =
-                BindSession { sql_mode: mode, charset, autocommit_statement: bits & 128 != 0 };
+            let session = BindSession {
+                sql_mode: mode,
+                charset,
+                connection_charset: Some(charset),
+                autocommit_statement: bits & 128 != 0,
+            };
             let bound = write.bind(ruleset, &values, session);
             for preselect in &bound.preselects {
                 check_preselect(&preselect.sql, reading);
+                if let Some(sql) = &preselect.committed {
+                    check_committed(sql, &ruleset.catalog);
+                }
             }
         }
     }
@@ -197,6 +204,13 @@ fn check_spans(digested: &Digested) {
 }
 
 /// What Segue sends itself is one statement that selects, whatever the values are.
+/// What the control account is to read is read as it was meant under its settings.
+fn check_committed(sql: &str, catalog: &Catalog) {
+    let digests = digest(sql.as_bytes(), reading(catalog, SqlMode::default(), "utf8mb4"));
+    let [digested] = digests.as_slice() else { panic!("{} statements: {sql}", digests.len()) };
+    assert!(!digested.uncertain && digested.first_word() == "SELECT", "{sql}");
+}
+
 fn check_preselect(sql: &str, reading: Reading<'_>) {
     let digests = digest(sql.as_bytes(), reading);
     let [digested] = digests.as_slice() else { panic!("{} statements: {sql}", digests.len()) };

@@ -72,7 +72,7 @@ impl Connection {
         for capture in &plan.captures {
             self.count(&capture.table, outcome);
         }
-        let (mut entries, from_answer) = bound.unwrap_or_else(|| (sweeps(plan, BULK), None));
+        let (mut entries, from_answer) = bound.unwrap_or_else(|| (sweeps(scope, plan, BULK), None));
         if let Some(table) = from_answer {
             entries.extend(self.keys_to_come(scope, table).await);
         }
@@ -104,7 +104,7 @@ impl Connection {
         let (mut entries, mut from_answer) = (Vec::new(), None);
         for row in rows {
             let values = slot_values(digested, &routed.text, row, &routed.charset);
-            let unit = Unit { frames: &command.frames, values: &values, digested };
+            let unit = Unit { frames: &command.frames, values: &values, digested, prepared: true };
             let bound = self.bind(scope, plan, unit, self.state.autocommits());
             if bound.wrap || !bound.preselects.is_empty() {
                 return None;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use segue_rules::entity::Ruleset;
 use segue_rules::txn::{Dirty, DirtyEntry};
 
-use crate::mirror::{Mirror, Owed};
+use crate::mirror::{Mirror, Owed, TextRows};
 
 /// Takes dirty entries before a commit is forwarded. See [`Mirror`].
 pub trait Ledger: Send + Sync {
@@ -18,6 +18,9 @@ pub trait Ledger: Send + Sync {
         entries: Vec<DirtyEntry>,
         connection: u32,
     ) -> BoxFuture<'_, Box<dyn Debt>>;
+    /// Rows of a SELECT of keys among the committed rows, as the text protocol has them; or the reason for a
+    /// sweep.
+    fn committed_keys<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<TextRows, &'static str>>;
     fn auto_increment_watermark<'a>(
         &'a self,
         ruleset: &'a Arc<Ruleset>,
@@ -45,6 +48,10 @@ impl Ledger for Mirror {
                 Box::new(Mirror::owe(self, ruleset, entries, Some(connection)).await);
             debt
         })
+    }
+
+    fn committed_keys<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<TextRows, &'static str>> {
+        Box::pin(Mirror::committed_keys(self, sql))
     }
 
     fn auto_increment_watermark<'a>(

@@ -6,8 +6,8 @@
 //! - `FOUND_ROWS()`, `@@warning_count`, `@@error_count` and `GET DIAGNOSTICS` straight after one see
 //!   Segue's COMMIT, and so does `ROW_COUNT()` within a larger statement or a prepared one.
 //!   `SHOW WARNINGS` and `SELECT ROW_COUNT()` are answered for the statement itself.
-//! - They run at REPEATABLE READ where a predicate chooses their rows, whatever the session's level: gap
-//!   locks keep other sessions' rows away between reading the keys and the statement.
+//! - They run at REPEATABLE READ where keys are selected before, whatever the session's level: gap locks
+//!   keep other sessions' rows away between reading the keys and the statement.
 //! - An error at COMMIT (Galera, a full disk) takes the place of the statement's OK.
 
 mod bulk;
@@ -16,6 +16,7 @@ pub mod failure;
 pub mod ledger;
 mod observe;
 pub mod planner;
+mod preimage;
 pub mod prepared;
 mod query;
 mod question;

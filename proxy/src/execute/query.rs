@@ -73,7 +73,8 @@ impl Connection {
             [route] => {
                 let digested = &statements[0];
                 let values = values(route, digested, text, &[], &facts.charset);
-                let unit = Unit { frames: &command.frames, values: &values, digested };
+                let unit =
+                    Unit { frames: &command.frames, values: &values, digested, prepared: false };
                 self.statement(scope, route, unit, &mut self.reply(&command.frames))
                     .await
                     .map(|_| ())
@@ -186,7 +187,7 @@ impl Connection {
                 return Ok(());
             }
             let values = values(route, digested, text, &[], &facts.charset);
-            let unit = Unit { frames: &frames, values: &values, digested };
+            let unit = Unit { frames: &frames, values: &values, digested, prepared: false };
             let seen = self.statement(scope, route, unit, &mut reply).await?;
             if seen.error.is_some() {
                 return Ok(());
@@ -216,7 +217,7 @@ impl Connection {
         let digested = routed.digested();
         // Parameters that were not understood are unknown values.
         let values = values(route, digested, text, &parameters.unwrap_or_default(), charset);
-        let unit = Unit { frames: &command.frames, values: &values, digested };
+        let unit = Unit { frames: &command.frames, values: &values, digested, prepared: true };
         self.statement(scope, route, unit, &mut self.reply(&command.frames)).await.map(|_| ())
     }
 

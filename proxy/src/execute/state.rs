@@ -16,7 +16,7 @@ pub fn settings_query(server: ServerKind) -> String {
     };
     format!(
         "SELECT @@sql_mode, @@auto_increment_increment, @@character_set_client, DATABASE(), \
-         @@{isolation}, @@sql_select_limit, @@autocommit"
+         @@{isolation}, @@sql_select_limit, @@autocommit, @@character_set_connection"
     )
 }
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub sql_mode: SqlMode,
     pub increment: u64,
     pub charset: String,
+    /// What the server turns the statement's text into.
+    pub connection_charset: String,
     /// The session's isolation level locks gaps.
     pub gap_locks: bool,
     /// A SELECT gives every row, and values as they are stored.
@@ -142,12 +144,15 @@ impl SessionState {
         let (Some(mode), Some(increment), Some(charset)) = (text(0), text(1), text(2)) else {
             return;
         };
+        // Where there is none, no text is read alike elsewhere.
+        let connection_charset = text(7).unwrap_or_else(|| "binary".to_owned());
         let limited = text(5).is_none_or(|limit| limit != NO_SELECT_LIMIT);
         self.settings = Some(Settings {
             exact_reads: !limited && reads_as_stored(&mode),
             sql_mode: SqlMode::from_text(&mode),
             increment: increment.parse().unwrap_or(1),
             charset,
+            connection_charset,
             gap_locks: text(4).is_some_and(|level| LEVELS_WITH_GAP_LOCKS.contains(&level.as_str())),
             autocommit: text(6).as_deref() != Some("0"),
         });
@@ -187,12 +192,8 @@ impl SessionState {
                     settings.sql_mode = SqlMode::from_text(text);
                 }
             }
-            SessionChange::Names(charset) => {
-                if let Some(settings) = &mut self.settings {
-                    settings.charset.clone_from(charset);
-                }
-            }
-            SessionChange::Unknown => self.settings = None,
+            // SET CHARACTER SET says one of two character sets, SET NAMES both.
+            SessionChange::Names(_) | SessionChange::Unknown => self.settings = None,
             SessionChange::Isolation => self.forget_settings(),
             SessionChange::InsertId => self.chooses_insert_id = true,
             SessionChange::Many(changes) => changes.iter().for_each(|change| self.apply(change)),

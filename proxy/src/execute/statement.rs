@@ -24,6 +24,8 @@ pub(super) struct Unit<'a> {
     /// Values of its slots.
     pub values: &'a [SlotValue],
     pub digested: &'a Digested,
+    /// It was prepared, perhaps under other settings.
+    pub prepared: bool,
 }
 
 /// What is swept after a statement that is not understood.

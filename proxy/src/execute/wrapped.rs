@@ -34,17 +34,19 @@ impl Connection {
         &mut self,
         scope: &Scope,
         plan: &WritePlan,
-        bound: Bound,
+        mut bound: Bound,
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
         let mut proof_needed = !transactional(scope, plan);
+        let put_off = self.put_off(scope, plan, unit, &mut bound);
         if !bound.preselects.is_empty() && !self.state.locks_gaps() {
             // Whatever level was set for the next transaction would have been used up here as well.
             proof_needed |= self.run(LOCK_GAPS).await?.is_some();
         }
         if self.run("BEGIN").await?.is_some() {
-            return self.by_key(scope, plan, sweeps(plan, NO_TRANSACTION), unit, reply).await;
+            let sweeps = sweeps(scope, plan, NO_TRANSACTION);
+            return self.by_key(scope, plan, sweeps, unit, reply).await;
         }
         let generates = bound.from_answer.is_some();
         let (mut entries, found) = match self.learn_keys(scope, plan, bound).await? {
@@ -67,7 +69,7 @@ impl Connection {
             self.row_count = Some(ROW_COUNT_OF_ERRORS);
             if !transactional(scope, plan) {
                 // What was changed before the error stays changed.
-                if let Some(debt) = self.owe(scope, sweeps(plan, PARTLY_DONE)).await {
+                if let Some(debt) = self.owe(scope, sweeps(scope, plan, PARTLY_DONE)).await {
                     debt.committed(None);
                 }
             }
@@ -75,23 +77,22 @@ impl Connection {
             return Ok(seen);
         }
         entries.extend(self.after(scope, plan, unit, seen));
+        entries.extend(self.read_put_off(scope, plan, &put_off, seen).await);
         if proof_needed {
             entries.extend(self.unproven(scope, plan, &found, seen));
         }
         if generates && not_told(scope, plan, seen) {
-            entries.extend(sweeps(plan, KEYS_NOT_TOLD));
+            entries.extend(sweeps(scope, plan, KEYS_NOT_TOLD));
         }
         let warnings = self.keep_warnings(seen).await?;
         let debt = self.owe(scope, entries).await;
-        if let Some(error) = self.run(COMMIT).await? {
-            // Whether it committed is uncertain, but if so it has.
-            if let Some(debt) = debt {
-                debt.committed(None);
-            }
-            return self.refuse(&error, reply).await;
-        }
+        let error = self.run(COMMIT).await?;
+        // Whether it committed is uncertain after an error, but if so it has.
         if let Some(debt) = debt {
             debt.committed(None);
+        }
+        if let Some(error) = error {
+            return self.refuse(&error, reply).await;
         }
         self.warnings = warnings;
         self.row_count = seen.ok.and_then(|ok| i64::try_from(ok.affected_rows).ok());

@@ -7,7 +7,7 @@ use segue_rules::value::TableName;
 
 use super::failure::{SessionError, client_io};
 use super::planner::Scope;
-use super::statement::{Unit, sweep};
+use super::statement::Unit;
 use super::{Connection, Reply};
 use crate::wire::response::ErrPacket;
 use crate::wire::scan::Seen;
@@ -64,7 +64,8 @@ impl Connection {
             return self.write_in_transaction(scope, plan, bound, unit, reply).await;
         }
         if (bound.wrap || !bound.preselects.is_empty()) && self.tables_locked {
-            return self.by_key(scope, plan, sweeps(plan, TABLES_LOCKED), unit, reply).await;
+            let sweeps = sweeps(scope, plan, TABLES_LOCKED);
+            return self.by_key(scope, plan, sweeps, unit, reply).await;
         }
         if bound.wrap || !bound.preselects.is_empty() {
             return self.wrapped(scope, plan, bound, unit, reply).await;
@@ -86,6 +87,7 @@ impl Connection {
         let session = BindSession {
             sql_mode: settings.map(|s| s.sql_mode).unwrap_or_default(),
             charset: settings.map_or("utf8mb4", |s| &s.charset),
+            connection_charset: settings.map(|s| s.connection_charset.as_str()),
             autocommit_statement: autocommits,
         };
         plan.bind(&scope.ruleset, unit.values, session)
@@ -169,10 +171,12 @@ impl Connection {
         &mut self,
         scope: &Scope,
         plan: &WritePlan,
-        bound: Bound,
+        mut bound: Bound,
         unit: Unit<'_>,
         reply: &mut Reply,
     ) -> Result<Seen, SessionError> {
+        let put_off = self.put_off(scope, plan, unit, &mut bound);
+        plan.captures.iter().for_each(|capture| self.writes.touch(&capture.table));
         let proof_needed = !self.state.locks_gaps() || !transactional(scope, plan);
         let generates = bound.from_answer.is_some();
         match self.learn_keys(scope, plan, bound).await? {
@@ -183,11 +187,13 @@ impl Connection {
                 let seen = self.exchange(unit.frames, reply).await?;
                 let learnt = self.after(scope, plan, unit, seen);
                 self.writes.extend(learnt);
+                let put_off = self.read_put_off(scope, plan, &put_off, seen).await;
+                self.writes.extend(put_off);
                 if proof_needed {
                     self.writes.extend(self.unproven(scope, plan, &found, seen));
                 }
                 if generates && not_told(scope, plan, seen) {
-                    self.writes.extend(Self::captured(scope, sweeps(plan, KEYS_NOT_TOLD)));
+                    self.writes.extend(Self::captured(scope, sweeps(scope, plan, KEYS_NOT_TOLD)));
                 }
                 self.settle_late(scope).await;
                 Ok(seen)
@@ -211,7 +217,7 @@ impl Connection {
                 continue;
             }
             if !self.state.reads_are_exact() {
-                entries.push(sweep(&capture.table, INEXACT_READS));
+                entries.extend(plan.swept(&scope.ruleset, preselect.capture, INEXACT_READS));
                 continue;
             }
             let answer = self.legs().own(&preselect.sql, capabilities).await?;
@@ -223,9 +229,10 @@ impl Connection {
                 }
                 tracing::info!(table = %capture.table, code, "keys could not be read: owing a sweep");
                 self.state.status_is_stale = false;
-                entries.push(sweep(&capture.table, PRESELECT_REFUSED));
+                entries.extend(plan.swept(&scope.ruleset, preselect.capture, PRESELECT_REFUSED));
             } else if answer.overflow {
-                entries.push(sweep(&capture.table, refusal_codes::TOO_MANY_KEYS.code));
+                let reason = refusal_codes::TOO_MANY_KEYS.code;
+                entries.extend(plan.swept(&scope.ruleset, preselect.capture, reason));
             } else {
                 entries.extend(plan.preselected(&scope.ruleset, preselect.capture, &answer.rows));
                 found.push(Found { capture: preselect.capture, rows: answer.rows.len() as u64 });
@@ -254,7 +261,7 @@ impl Connection {
     }
 
     /// The numbers in a statement's answer.
-    fn answer(&self, seen: Seen) -> Option<Answer> {
+    pub(super) fn answer(&self, seen: Seen) -> Option<Answer> {
         let ok = seen.ok.filter(|_| seen.error.is_none())?;
         Some(Answer {
             affected_rows: ok.affected_rows,
@@ -285,7 +292,7 @@ impl Connection {
     }
 
     /// Those of the entries whose tables are captured.
-    fn captured(scope: &Scope, mut entries: Vec<DirtyEntry>) -> Vec<DirtyEntry> {
+    pub(super) fn captured(scope: &Scope, mut entries: Vec<DirtyEntry>) -> Vec<DirtyEntry> {
         entries.retain(|entry| scope.tables.contains(entry.dirty.table()));
         entries
     }
@@ -304,19 +311,22 @@ impl Connection {
     /// The server says that no transaction is open, but writes were not owed: nobody saw the commit
     /// (or the rollback after a deadlock). Late, but a superset.
     pub(super) async fn settle_late(&mut self, scope: &Scope) {
-        if self.writes.is_empty() || self.state.in_transaction() || self.state.status_is_stale {
+        if self.state.in_transaction() || self.state.status_is_stale {
             return;
         }
-        if let Some(debt) = self.owe_before(scope, &[]).await {
+        if !self.writes.is_empty()
+            && let Some(debt) = self.owe_before(scope, &[]).await
+        {
             debt.committed(None);
         }
         self.writes.clear();
     }
 }
 
-/// Sweeps of every table that a plan captures.
-pub(super) fn sweeps(plan: &WritePlan, reason: &str) -> Vec<DirtyEntry> {
-    plan.captures.iter().map(|capture| sweep(&capture.table, reason)).collect()
+/// Sweeps of every table that a plan captures, and of those that foreign keys reach from there.
+pub(super) fn sweeps(scope: &Scope, plan: &WritePlan, reason: &str) -> Vec<DirtyEntry> {
+    let captures = 0..plan.captures.len();
+    captures.flat_map(|capture| plan.swept(&scope.ruleset, capture, reason)).collect()
 }
 
 /// Rows with generated keys may be there, but no OK packet tells which: the answer was a result set, or

@@ -53,6 +53,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::mysql::control::TextRows;
 pub use ledger::Counts;
 pub use owed::Owed;
 pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
@@ -133,6 +134,12 @@ impl Mirror {
         connection: Option<u32>,
     ) -> Owed {
         owed::owe(&self.shared, ruleset, entries, connection.map(Session::now)).await
+    }
+
+    /// Rows of a SELECT of row keys among the committed rows, before the commit that changes them is forwarded.
+    /// The application waits for it. The error is the reason why they are not known.
+    pub async fn committed_keys(&self, sql: &str) -> Result<TextRows, &'static str> {
+        old_image::keys(&self.shared.control, sql).await
     }
 
     /// Owes a sweep of a table, on disk when this returns.

@@ -1,5 +1,5 @@
-//! Reads what only the committed state before a commit can tell: MySQL's spelling of keys, old link
-//! values, old item keys, rows behind cascades. The application waits for it, holding its locks.
+//! Reads what only the committed state before a commit can tell: keys of a predicate, MySQL's spelling of
+//! keys, old link values, old item keys, rows behind cascades. The application waits for it, holding its locks.
 //! Never here: anything after the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,12 +7,18 @@ use std::time::Duration;
 
 use segue_config::limits;
 use segue_rules::entity::{Entity, Ruleset, SourceTable};
+use segue_rules::plan::refusal_codes;
 use segue_rules::txn::{Dirty, DirtyEntry, OldImage as Need};
 use segue_rules::value::{Cell, SourceKey, TableName};
 
 use super::lookup::{Lookup, LookupError, join_values};
 use super::parts::Shared;
 use super::record::{Debt, OldDriving, OldImage};
+use crate::mysql::control::{Control, TextRows};
+
+/// Reasons of sweeps.
+const UNREAD: &str = "old-image-unread";
+const LATE: &str = "old-image-late";
 
 /// What has been found so far. Sets, so that a cascade that comes back around ends.
 #[derive(Default)]
@@ -55,11 +61,11 @@ pub(crate) async fn read(shared: &Shared, ruleset: &Ruleset, entries: Vec<DirtyE
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
             tracing::warn!(%error, "the state before a commit could not be read; sweeping");
-            Some("old-image-unread")
+            Some(UNREAD)
         }
         Err(_) => {
             tracing::warn!("reading the state before a commit took too long; sweeping");
-            Some("old-image-late")
+            Some(LATE)
         }
     };
     if let Some(reason) = reason {
@@ -76,6 +82,25 @@ pub(crate) async fn read(shared: &Shared, ruleset: &Ruleset, entries: Vec<DirtyE
         driving: found.driving.into_iter().collect(),
     };
     debt
+}
+
+/// Rows of a SELECT of row keys; the error is the reason for a sweep instead.
+pub(crate) async fn keys(control: &Control, sql: &str) -> Result<TextRows, &'static str> {
+    let limit = Duration::from_millis(limits::OLD_IMAGE_READ_MS_MAX);
+    let rows_max = limits::DIRTY_KEYS_PER_TRANSACTION_MAX;
+    let sql = format!("{sql} LIMIT {}", rows_max.saturating_add(1));
+    match tokio::time::timeout(limit, control.text_rows(&sql)).await {
+        Ok(Ok(rows)) if rows.len() > rows_max => Err(refusal_codes::TOO_MANY_KEYS.code),
+        Ok(Ok(rows)) => Ok(rows),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the keys of a write could not be read; sweeping");
+            Err(UNREAD)
+        }
+        Err(_) => {
+            tracing::warn!("reading the keys of a write took too long; sweeping");
+            Err(LATE)
+        }
+    }
 }
 
 async fn walk(

@@ -119,6 +119,33 @@ impl WritePlan {
         sweep(ruleset, capture, codes::CONCURRENT_ROWS.code)
     }
 
+    /// What is owed where a capture's keys were read from the committed rows after the statement, and fewer
+    /// than it found: a sweep. That never happens as long as other sessions keep to what InnoDB grants them.
+    pub fn missed(
+        &self,
+        ruleset: &Ruleset,
+        capture: usize,
+        rows: u64,
+        answer: Option<Answer>,
+    ) -> Vec<DirtyEntry> {
+        let Some(capture) = self.captures.get(capture) else { return Vec::new() };
+        match answer {
+            Some(answer) if found(capture, answer) <= rows => Vec::new(),
+            _ => sweep(ruleset, capture, codes::CONCURRENT_ROWS.code),
+        }
+    }
+
+    /// The answer says that the statement met no row that it could change.
+    pub fn found_nothing(&self, capture: usize, answer: Answer) -> bool {
+        self.captures.get(capture).is_some_and(|capture| found(capture, answer) == 0)
+    }
+
+    /// A sweep of a capture's table, and of what its foreign-key actions may have changed.
+    pub fn swept(&self, ruleset: &Ruleset, capture: usize, reason: &str) -> Vec<DirtyEntry> {
+        let capture = self.captures.get(capture);
+        capture.map_or_else(Vec::new, |capture| sweep(ruleset, capture, reason))
+    }
+
     fn generated(
         &self,
         ruleset: &Ruleset,
@@ -151,6 +178,15 @@ impl CaptureHow {
             CaptureHow::ByKey { otherwise, .. } => otherwise.key_select(),
             _ => None,
         }
+    }
+}
+
+/// How many rows an UPDATE or DELETE of one table found, at least those that it changed.
+fn found(capture: &Capture, answer: Answer) -> u64 {
+    match capture.change {
+        Change::Delete => answer.affected_rows,
+        // In a wide character set the text is not read.
+        _ => answer.matched.unwrap_or(answer.affected_rows),
     }
 }
 
@@ -210,7 +246,10 @@ impl Binder<'_> {
                 let sql =
                     select.template.render(self.slots, self.session.sql_mode, self.session.charset);
                 match sql {
-                    Some(sql) => self.bound.preselects.push(Preselect { capture: number, sql }),
+                    Some(sql) => {
+                        let committed = self.committed(capture, select);
+                        self.bound.preselects.push(Preselect { capture: number, sql, committed });
+                    }
                     None => self.sweep(capture, codes::VALUE.code),
                 }
                 if select.generates {
@@ -219,6 +258,11 @@ impl Binder<'_> {
             }
             CaptureHow::Sweep(code) => self.sweep(capture, code),
         }
+    }
+
+    fn committed(&self, capture: &Capture, select: &KeySelect) -> Option<String> {
+        let table = self.ruleset.catalog.table(&capture.table)?;
+        select.pre_image.as_ref()?.render(table, self.slots, self.session)
     }
 
     fn sweep(&mut self, capture: &Capture, code: &'static str) {
@@ -360,7 +404,7 @@ fn old_image(ruleset: &Ruleset, capture: &Capture) -> OldImage {
 }
 
 /// A sweep of the table, and of what its foreign-key actions may have changed.
-fn sweep(ruleset: &Ruleset, capture: &Capture, code: &'static str) -> Vec<DirtyEntry> {
+fn sweep(ruleset: &Ruleset, capture: &Capture, code: &str) -> Vec<DirtyEntry> {
     let tables = match capture.change {
         Change::Insert => BTreeSet::from([capture.table.clone()]),
         _ => reached(ruleset, &capture.table),

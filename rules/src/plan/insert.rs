@@ -230,6 +230,7 @@ impl Context<'_> {
             new: None,
             generates: false,
             proof: Proof::NotNeeded,
+            pre_image: None,
         }))
     }
 
@@ -373,6 +374,7 @@ impl Context<'_> {
             new: None,
             generates: self.generated().is_some(),
             proof: self.proof(projection, rest, whole),
+            pre_image: None,
         }))
     }
 

@@ -9,6 +9,9 @@ mod insert;
 #[cfg(test)]
 mod insert_tests;
 mod predicate;
+mod preimage;
+#[cfg(test)]
+mod preimage_tests;
 mod projection;
 #[cfg(test)]
 mod proof_tests;
@@ -135,7 +138,8 @@ pub enum CaptureHow {
     Sweep(&'static str),
 }
 
-/// A SELECT that Segue runs on the application's connection, in its transaction, before the statement.
+/// A SELECT of keys that Segue runs on the application's connection, in its transaction, before the
+/// statement; or, where that is known to find them as well, on another connection after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preselect {
     /// Index into [`WritePlan::captures`].
@@ -143,6 +147,9 @@ pub struct Preselect {
     /// Complete text, literals included, locking (FOR UPDATE, or LOCK IN SHARE MODE for
     /// INSERT ... SELECT); for the text protocol.
     pub sql: String,
+    /// For the control account after the statement, without locks: finds every row that the statement changed,
+    /// unless the same transaction had changed rows of the table before, or LOCK TABLES is in force.
+    pub committed: Option<String>,
 }
 
 /// A plan bound to the values of one execution: what must happen before the statement is sent.
@@ -176,5 +183,7 @@ pub struct BindSession<'a> {
     pub sql_mode: SqlMode,
     /// Character set of statement text, for rendering literals in preselects.
     pub charset: &'a str,
+    /// Character set that the server turns literals into; `None`: not known.
+    pub connection_charset: Option<&'a str>,
     pub autocommit_statement: bool,
 }

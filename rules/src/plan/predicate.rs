@@ -138,10 +138,7 @@ pub fn reads_session_counters(digested: &Digested) -> bool {
 /// The AND-ed parts of a predicate; one part if it is anything else.
 pub fn conjuncts(digested: &Digested, span: Span, pipes_as_concat: bool) -> Vec<Span> {
     let reader = Reader(digested);
-    let mut span = span;
-    while is_one_group(&reader, &span) {
-        span = span.start + 1..span.end - 1;
-    }
+    let span = ungrouped(digested, span);
     let (mut depth, mut cases, mut between) = (0usize, 0usize, 0usize);
     let mut parts = Vec::new();
     let mut start = span.start;
@@ -192,6 +189,14 @@ fn is_one_group(reader: &Reader<'_>, span: &Span) -> bool {
     false
 }
 
+/// Without the parentheses around it.
+pub fn ungrouped(digested: &Digested, mut span: Span) -> Span {
+    while is_one_group(&Reader(digested), &span) {
+        span = span.start + 1..span.end - 1;
+    }
+    span
+}
+
 /// A column's qualifier and name, in lower case.
 pub type ColumnName = (Option<String>, String);
 
@@ -216,10 +221,7 @@ pub fn column_at(digested: &Digested, span: Span) -> Option<ColumnName> {
 /// Reads `c = v`, `v = c` or `c IN (v, ..)`.
 pub fn equality(digested: &Digested, span: Span) -> Option<(ColumnName, Vec<Value>)> {
     let reader = Reader(digested);
-    let mut span = span;
-    while is_one_group(&reader, &span) {
-        span = span.start + 1..span.end - 1;
-    }
+    let span = ungrouped(digested, span);
     let operator = span.clone().find(|at| reader.text(*at) == "=" || reader.is(*at, "IN"))?;
     let (left, right) = (span.start..operator, operator + 1..span.end);
     if reader.text(operator) == "=" {

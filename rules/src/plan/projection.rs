@@ -1,6 +1,7 @@
 //! Selecting row keys on the application's connection, free of its character set and time zone.
 //! Never here: reading the rows that come back (see `decode`).
 
+use super::preimage::PreImage;
 use super::template::Template;
 use crate::catalog::{Column, DataType};
 
@@ -15,6 +16,8 @@ pub struct KeySelect {
     /// AUTO_INCREMENT is in the key and may be generated where the query gives NULL or 0.
     pub generates: bool,
     pub proof: Proof,
+    /// The same keys, or more, for another connection to read after the statement.
+    pub pre_image: Option<PreImage>,
 }
 
 /// What shows that the statement met no row that a SELECT before it did not find. Only needed where

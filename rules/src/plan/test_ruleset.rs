@@ -142,7 +142,7 @@ fn keyed() -> KeyedSelect {
     KeyedSelect { head: String::new(), width: 1, tail: String::new() }
 }
 
-fn cascade(child: &str) -> Cascade {
+pub(super) fn cascade(child: &str) -> Cascade {
     Cascade {
         child: child.into(),
         deletes: true,

@@ -12,7 +12,12 @@ use crate::value::Cell;
 pub(super) const CHARSET: &str = "utf8mb4";
 
 pub(super) fn session() -> BindSession<'static> {
-    BindSession { sql_mode: SqlMode::default(), charset: CHARSET, autocommit_statement: true }
+    BindSession {
+        sql_mode: SqlMode::default(),
+        charset: CHARSET,
+        connection_charset: Some(CHARSET),
+        autocommit_statement: true,
+    }
 }
 
 pub(super) fn planned(

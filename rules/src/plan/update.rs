@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::predicate::{self, Pin, conjuncts, reads_session_counters, uncertainty};
+use super::preimage::Source;
 use super::projection::{KeyKind, KeySelect, Proof, column_projection, expression_projection};
 use super::refusal_codes as codes;
 use super::refusal_codes::Code;
@@ -25,6 +26,8 @@ struct Context<'a> {
     /// The catalog's table of each table reference; `None` where it is of another schema or unknown.
     tables: Vec<Option<&'a Table>>,
     mode: SqlMode,
+    /// UPDATE or DELETE.
+    event: &'a str,
 }
 
 /// One written table reference.
@@ -34,6 +37,16 @@ struct Target<'a> {
     change: Change,
     /// Assignments to this table, in order.
     assignments: Vec<&'a Assignment>,
+}
+
+/// What of a statement's choice of rows is repeated.
+struct Narrowed {
+    /// Parts of WHERE.
+    parts: Vec<Span>,
+    /// Nothing of WHERE was left out.
+    same_rows: bool,
+    /// ORDER BY and LIMIT are repeated.
+    limited: bool,
 }
 
 pub(super) fn view(table: &Table) -> StatementPlan {
@@ -68,14 +81,14 @@ impl<'a> Context<'a> {
         digested: &'a Digested,
         refs: &'a TableRefs,
         clauses: &'a Clauses,
-        schema: Option<&str>,
-        mode: SqlMode,
+        (schema, mode): (Option<&str>, SqlMode),
+        event: &'a str,
     ) -> Self {
         let tables = refs.tables.iter().map(|t| resolve::table(ruleset, &t.name, schema)).collect();
-        Context { ruleset, digested, refs, clauses, tables, mode }
+        Context { ruleset, digested, refs, clauses, tables, mode, event }
     }
 
-    fn plan(&self, targets: Vec<Target<'a>>, event: &str) -> StatementPlan {
+    fn plan(&self, targets: Vec<Target<'a>>) -> StatementPlan {
         if let Some(target) = targets.iter().find(|t| t.table.kind == TableKind::View) {
             return view(target.table);
         }
@@ -90,7 +103,7 @@ impl<'a> Context<'a> {
                 let table = target.table.name.clone();
                 captures.push(Capture { table, change: target.change.clone(), how });
             }
-            captures.extend(trigger_captures(self.ruleset, target.table, &[event]));
+            captures.extend(trigger_captures(self.ruleset, target.table, &[self.event]));
         }
         finish(captures, refusals, self.digested, self.mode)
     }
@@ -235,14 +248,24 @@ impl<'a> Context<'a> {
             next += 1;
         }
         template = template.text(" FROM ").tokens(digested, self.refs.span.clone());
-        let (template, same_rows) = self.narrowed(template, target, key)?;
+        let (template, narrowed) = self.narrowed(template, target, key)?;
+        // A row that comes in between would take a place among the first, and the row that had it is missed.
+        let pre_image = (new.is_none() && !narrowed.limited)
+            .then(|| self.source(target).pre_image(key, &narrowed.parts))
+            .flatten();
         Ok(KeySelect {
             template: template.text(" FOR UPDATE"),
             kind: KeyKind::Columns,
             new: new.map(|_| places),
             generates: false,
-            proof: self.proof(target, same_rows),
+            proof: self.proof(target, narrowed.same_rows),
+            pre_image,
         })
+    }
+
+    fn source(&self, target: &Target<'a>) -> Source<'a> {
+        let Context { ruleset, digested, refs, clauses, event, .. } = *self;
+        Source { ruleset, digested, refs, clauses, table: target.table, event }
     }
 
     /// `same_rows`: the SELECT and the statement differ in nothing that chooses rows.
@@ -257,39 +280,38 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// WHERE with the parts that are certain, then ORDER BY and LIMIT if they choose the same rows;
-    /// and whether nothing of WHERE was left out.
+    /// WHERE with the parts that are certain, then ORDER BY and LIMIT if they choose the same rows.
     fn narrowed(
         &self,
         mut template: Template,
         target: &Target<'_>,
         key: &[usize],
-    ) -> Result<(Template, bool), Code> {
-        let parts = self.conjuncts();
+    ) -> Result<(Template, Narrowed), Code> {
         let joined = self.refs.tables.len() > 1;
         let mut doubt = None;
-        let mut kept = 0usize;
-        for part in &parts {
+        let mut parts = Vec::new();
+        for part in self.conjuncts() {
             if let Some(code) = uncertainty(self.digested, part.clone()) {
                 doubt = Some(code);
                 continue;
             }
             template = template
-                .text(if kept == 0 { " WHERE (" } else { " AND (" })
+                .text(if parts.is_empty() { " WHERE (" } else { " AND (" })
                 .tokens(self.digested, part.clone())
                 .text(")");
-            kept += 1;
+            parts.push(part);
         }
-        if kept == 0 && !joined {
+        if parts.is_empty() && !joined {
             return Err(doubt.unwrap_or(codes::WHOLE_TABLE));
         }
-        if kept == 0
+        if parts.is_empty()
             && let Some(code) = doubt
         {
             return Err(code);
         }
+        let mut narrowed = Narrowed { parts, same_rows: doubt.is_none(), limited: false };
         let (Some(order), Some(limit)) = (&self.clauses.order, &self.clauses.limit) else {
-            return Ok((template, doubt.is_none()));
+            return Ok((template, narrowed));
         };
         if doubt.is_none() && !joined && self.orders_totally(order.clone(), target, key) {
             template = template
@@ -297,8 +319,9 @@ impl<'a> Context<'a> {
                 .tokens(self.digested, order.clone())
                 .text(" LIMIT ")
                 .tokens(self.digested, limit.clone());
+            narrowed.limited = true;
         }
-        Ok((template, doubt.is_none()))
+        Ok((template, narrowed))
     }
 
     /// Whether the order is over plain columns and holds every row key column.
@@ -335,8 +358,14 @@ pub(super) fn plan_update(
     schema: Option<&str>,
     mode: SqlMode,
 ) -> StatementPlan {
-    let context =
-        Context::new(ruleset, digested, &statement.tables, &statement.clauses, schema, mode);
+    let context = Context::new(
+        ruleset,
+        digested,
+        &statement.tables,
+        &statement.clauses,
+        (schema, mode),
+        "UPDATE",
+    );
     let mut targets: Vec<Target<'_>> = Vec::new();
     for assignment in &statement.assignments {
         for position in assigned_tables(&context, assignment) {
@@ -355,7 +384,7 @@ pub(super) fn plan_update(
     for target in &mut targets {
         target.change = updated_columns(target);
     }
-    context.plan(targets, "UPDATE")
+    context.plan(targets)
 }
 
 /// The table references that an assignment may write: one, unless the statement is wrong or speaks
@@ -404,8 +433,14 @@ pub(super) fn plan_delete(
     schema: Option<&str>,
     mode: SqlMode,
 ) -> StatementPlan {
-    let context =
-        Context::new(ruleset, digested, &statement.tables, &statement.clauses, schema, mode);
+    let context = Context::new(
+        ruleset,
+        digested,
+        &statement.tables,
+        &statement.clauses,
+        (schema, mode),
+        "DELETE",
+    );
     let positions: Vec<usize> = if statement.targets.is_empty() {
         vec![0]
     } else {
@@ -423,5 +458,5 @@ pub(super) fn plan_delete(
         Some(Target { table, position, change: Change::Delete, assignments: Vec::new() })
     };
     let targets = positions.into_iter().filter_map(target).collect();
-    context.plan(targets, "DELETE")
+    context.plan(targets)
 }

@@ -18,11 +18,14 @@ const ROWS: [&str; 5] = [
     "INSERT INTO orders (user_id, total_amount) VALUES (1, 1), (2, 2)",
 ];
 
-/// Every form of a write that needs a preselect or an old image, and failures of them.
-const WRITES: [&str; 18] = [
+/// Every form of a write whose keys are selected before or read after it, or that needs an old image, and failures
+/// of them.
+const WRITES: [&str; 19] = [
     "UPDATE users SET email = CONCAT('new', email) WHERE username = 'ann'",
     "UPDATE users SET email = 'kept@x.org' WHERE username = 'nobody'",
     "UPDATE users SET email = 'bob@x.org' WHERE username = 'cy'",
+    // Two keys are selected before.
+    "UPDATE users SET first_name = 'Two' WHERE LENGTH(username) = 3",
     "UPDATE users SET last_name = REPEAT('x', 60) WHERE email LIKE '%'",
     "UPDATE IGNORE users SET last_name = REPEAT('x', 60) WHERE email LIKE '%'",
     "UPDATE users SET first_name = 'Three' ORDER BY id DESC LIMIT 2",
@@ -35,7 +38,7 @@ const WRITES: [&str; 18] = [
      ON DUPLICATE KEY UPDATE email = CONCAT(email, '!')",
     "REPLACE INTO users (username, email, password_hash) VALUES ('cy', 'cyd@x.org', 'h')",
     "DELETE FROM categories WHERE name = 'Books'",
-    "DELETE FROM shopping_carts WHERE quantity = 1 LIMIT 1",
+    "DELETE FROM shopping_carts WHERE ABS(quantity) = 1 LIMIT 1",
     "DELETE c FROM shopping_carts c JOIN users u ON u.id = c.user_id WHERE u.username = 'bob'",
     "DELETE FROM users WHERE email LIKE 'new%'",
     "DELETE FROM users WHERE username = 'nobody'",

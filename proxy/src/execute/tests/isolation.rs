@@ -7,12 +7,12 @@ const LOCK_GAPS: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 #[tokio::test]
 async fn wrapped_writes_lock_gaps_where_the_session_does_not() {
     let mut stage = Stage::at("READ-COMMITTED").await;
-    stage.run("UPDATE users SET name = 'x' WHERE name = 'y'").await;
+    stage.run("UPDATE users SET name = 'x' WHERE UPPER(name) = 'y'").await;
     assert_eq!(stage.events()[..3], [&select(), LOCK_GAPS, "BEGIN"]);
     let mut stage = Stage::new().await;
     stage.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await;
-    stage.run("UPDATE users SET name = 'x' WHERE name = 'y'").await;
-    stage.run("UPDATE users SET name = 'x' WHERE name = 'z'").await;
+    stage.run("UPDATE users SET name = 'x' WHERE UPPER(name) = 'y'").await;
+    stage.run("UPDATE users SET name = 'x' WHERE UPPER(name) = 'z'").await;
     let events = stage.events();
     let own: Vec<&str> =
         events.iter().map(String::as_str).filter(|e| [LOCK_GAPS, "BEGIN"].contains(e)).collect();
@@ -31,7 +31,7 @@ async fn rows_that_came_in_between_are_swept() {
     ] {
         let mut stage = Stage::at(level).await;
         stage.run("BEGIN").await;
-        stage.run(&format!("UPDATE users SET name = 'x' WHERE name = '{name}'")).await;
+        stage.run(&format!("UPDATE users SET name = 'x' WHERE UPPER(name) = '{name}'")).await;
         stage.run("COMMIT").await;
         let events = stage.events();
         assert_eq!(events[events.len() - 3], owed, "{level} {name}");
@@ -43,7 +43,7 @@ async fn a_level_set_inside_a_transaction_proves_nothing_about_it() {
     let mut stage = Stage::at("REPEATABLE-READ").await;
     stage.run("BEGIN").await;
     stage.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await;
-    stage.run("UPDATE users SET name = 'x' WHERE name = 'RACE'").await;
+    stage.run("UPDATE users SET name = 'x' WHERE UPPER(name) = 'RACE'").await;
     stage.run("COMMIT").await;
     let events = stage.events();
     assert_eq!(events[events.len() - 3], "owe sweep of users");

@@ -1,6 +1,7 @@
 //! Captures against a scripted MySQL: what is owed, when, and what the client sees.
 
 mod isolation;
+mod preimage;
 mod stage;
 
 use stage::{Stage, select};
@@ -21,14 +22,14 @@ async fn keys_are_owed_before_an_autocommitted_write_is_sent() {
 #[tokio::test]
 async fn a_predicate_write_is_wrapped_and_its_answer_says_autocommit() {
     let mut stage = Stage::new().await;
-    let answers = stage.run("UPDATE users SET name = 'x' WHERE name = 'y'").await;
+    let answers = stage.run("UPDATE users SET name = 'x' WHERE UPPER(name) = 'y'").await;
     let events = stage.events();
     assert_eq!(events[1], "BEGIN");
     assert!(events[2].ends_with("FOR UPDATE"), "{events:?}");
     assert_eq!(
         events[3..],
         [
-            "UPDATE users SET name = 'x' WHERE name = 'y'",
+            "UPDATE users SET name = 'x' WHERE UPPER(name) = 'y'",
             "owe users",
             "COMMIT AND NO CHAIN NO RELEASE",
             "committed"
@@ -42,7 +43,7 @@ async fn a_predicate_write_is_wrapped_and_its_answer_says_autocommit() {
 #[tokio::test]
 async fn a_failed_wrapped_write_is_rolled_back_and_owes_nothing() {
     let mut stage = Stage::new().await;
-    let answers = stage.run("UPDATE users SET name = 'FAIL' WHERE name = 'y'").await;
+    let answers = stage.run("UPDATE users SET name = 'FAIL' WHERE UPPER(name) = 'y'").await;
     let events = stage.events();
     assert_eq!(events.last().map(String::as_str), Some("ROLLBACK AND NO CHAIN NO RELEASE"));
     assert!(!events.iter().any(|e| e.starts_with("owe")), "{events:?}");

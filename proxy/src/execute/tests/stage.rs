@@ -19,6 +19,7 @@ use crate::execute::ledger::{Debt, Ledger};
 use crate::execute::planner::{PlanCache, Scope, captured_tables};
 use crate::execute::state::{SessionState, settings_query};
 use crate::execute::{Connection, Execution};
+use crate::mirror::TextRows;
 use crate::telemetry::Metrics;
 use crate::wire::capability::MULTI_STATEMENTS;
 use crate::wire::channel::{Channel, Packet};
@@ -124,7 +125,7 @@ async fn answer_all(mut mysql: Channel, events: Events, level: &str) {
             "COMMIT" | "ROLLBACK" | "CREATE" => status &= !IN_TRANS,
             _ => {}
         }
-        let settings = ["", "1", "utf8mb4", "shop", level, "18446744073709551615", "1"];
+        let settings = ["", "1", "utf8mb4", "shop", level, "18446744073709551615", "1", "utf8mb4"];
         let row: Option<&[&str]> = if sql == select() {
             Some(&settings)
         } else if sql.starts_with("SELECT") {
@@ -235,6 +236,16 @@ impl Ledger for Books {
         self.0.lock().push(format!("owe {}", all.join(" ")));
         let page: Box<dyn Debt> = Box::new(Page { events: self.0.clone(), settled: false });
         async move { page }.boxed()
+    }
+
+    fn committed_keys<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<TextRows, &'static str>> {
+        self.0.lock().push(format!("read {sql}"));
+        let rows = if sql.contains("'GONE'") {
+            Err("no control connection")
+        } else {
+            Ok(vec![vec![Some(b"1".to_vec())]])
+        };
+        async { rows }.boxed()
     }
 
     fn auto_increment_watermark<'a>(

@@ -11,7 +11,7 @@ use segue_rules::value::{Cell, Row};
 
 use super::cell::to_value;
 use super::pool::Session;
-use super::{Control, ControlError, ViewRow};
+use super::{Control, ControlError, TextRows, ViewRow};
 
 impl Control {
     /// Rows of a keyed select for these key tuples (any number; chunked and padded inside).
@@ -108,6 +108,11 @@ impl Control {
         }
         values.push(limit);
         self.execute(&view.scan_next, values).await
+    }
+
+    /// A SELECT without parameters, as the text protocol answers it.
+    pub async fn text_rows(&self, sql: &str) -> Result<TextRows, ControlError> {
+        self.text(sql).await
     }
 
     /// Any SELECT with positional parameters.

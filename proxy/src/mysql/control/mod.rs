@@ -27,6 +27,9 @@ pub enum ControlError {
     Rejected(String),
 }
 
+/// Rows of the text protocol; `None` is NULL.
+pub type TextRows = Vec<Vec<Option<Vec<u8>>>>;
+
 /// One driving row as the view query returned it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ViewRow {

@@ -9,11 +9,11 @@ use segue_config::limits;
 use segue_rules::catalog::ServerKind;
 use segue_rules::value::Row;
 
-use super::ControlError;
 use super::catalog::text;
 use super::cell::row_to_cells;
 use super::fault::classify;
 use super::server::server_kind;
+use super::{ControlError, TextRows};
 
 /// Which changes the control account's statements see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,18 @@ impl Control {
             answer => answer,
         }
     }
+
+    /// The same for a statement that is not prepared: its text does not come again.
+    pub(super) async fn text(&self, sql: &str) -> Result<TextRows, ControlError> {
+        let mut session = self.connection().await?;
+        match session.text(sql).await {
+            Err(ControlError::Transient(_)) if session.is_lost() && !session.timed_out => {
+                drop(session);
+                self.connection().await?.text(sql).await
+            }
+            answer => answer,
+        }
+    }
 }
 
 /// A connection taken from the pool; it goes back when dropped. The driver closes one that was dropped
@@ -188,6 +200,20 @@ impl Session {
         let answer = in_time(self.connection.query::<mysql_async::Row, _>(sql)).await;
         let rows = settle(answer)?;
         Ok(rows.into_iter().map(row_to_cells).collect())
+    }
+
+    /// Runs a statement over the text protocol; its values as they came.
+    async fn text(&mut self, sql: &str) -> Result<TextRows, ControlError> {
+        let answer = in_time(self.connection.query::<mysql_async::Row, _>(sql)).await;
+        self.timed_out |= answer.is_none();
+        let bytes = |value| match value {
+            Value::NULL => Ok(None),
+            Value::Bytes(bytes) => Ok(Some(bytes)),
+            _ => Err(ControlError::Rejected("a value of an unexpected type".to_owned())),
+        };
+        // tidy: allowed because the driver's `Row::unwrap` takes the values out; it is no Option's.
+        let row = |row: mysql_async::Row| row.unwrap().into_iter().map(bytes).collect();
+        settle(answer)?.into_iter().map(row).collect()
     }
 
     fn is_lost(&self) -> bool {
