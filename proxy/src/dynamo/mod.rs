@@ -9,6 +9,7 @@ mod faults;
 mod permissions;
 mod read;
 mod tables;
+mod transact;
 mod write;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use permissions::{IAM_ACTIONS, MissingPermission, iam_policy};
 pub use tables::{
     Billing, CreateTable, ExistingIndex, ExistingTable, billing_note, difference, plan,
 };
+pub use transact::{TransactOutcome, TransactWrite, size_of};
 
 /// A condition on the item a write replaces or removes.
 #[derive(Clone, Debug, PartialEq, Eq)]

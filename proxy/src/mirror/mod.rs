@@ -13,6 +13,7 @@ mod backlog;
 mod bookkeeping;
 mod engine;
 mod expand;
+mod forthcoming;
 mod gap;
 mod homes;
 mod intake;
@@ -32,6 +33,7 @@ mod sweeps;
 mod tags;
 mod uncertain;
 mod watermark;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,6 +99,8 @@ impl Mirror {
             state: Mutex::new(State::default()),
             tags: tags::Tags::new(limits::TAGS_CACHED_MAX),
             homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
+            forthcoming: forthcoming::Forthcoming::default(),
+            torn_logged: Mutex::new(None),
             watermarks: DashMap::new(),
             gap: gap::Gap::default(),
             uncertain_added: Notify::new(),

@@ -1,6 +1,7 @@
 //! Refreshes to do: the jobs of all keys, by urgency.
 //! Never here: clocks (time is handed in), what becomes of one job, the refresh itself, accounting.
 
+mod along;
 mod lane;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,6 +13,7 @@ use segue_rules::owed::{Asked, Job, JobState, Parking};
 use segue_rules::value::{Cell, ItemKey, TableName};
 use tokio::sync::oneshot;
 
+pub(crate) use self::along::Along;
 use self::lane::Lane;
 use super::ledger::EntryId;
 
@@ -78,8 +80,18 @@ pub enum RefreshEnd {
 struct Slot {
     job: Job<Waiter, Priority>,
     attempts: u32,
+    /// How often its reads showed another commit.
+    overtaken: u32,
+    /// It waits for a run of another key of its group.
+    behind: bool,
     /// Why it is parked and since when, if it is.
     parked: Option<(String, Instant)>,
+}
+
+impl Slot {
+    fn new(job: Job<Waiter, Priority>) -> Slot {
+        Slot { job, attempts: 0, overtaken: 0, behind: false, parked: None }
+    }
 }
 
 /// A parked key, for reports.
@@ -116,7 +128,7 @@ impl Queue {
     ) -> Vec<EntryId> {
         let Some(slot) = self.jobs.get_mut(&target) else {
             let job = Job::new(stale, waiter, priority);
-            self.jobs.insert(target.clone(), Slot { job, attempts: 0, parked: None });
+            self.jobs.insert(target.clone(), Slot::new(job));
             self.push(target, priority);
             return Vec::new();
         };
@@ -220,7 +232,7 @@ impl Queue {
         let Some(slot) = self.jobs.get_mut(target) else { return Vec::new() };
         let (waiters, again) = slot.job.done();
         if again {
-            slot.attempts = 0;
+            (slot.attempts, slot.overtaken) = (0, 0);
             let priority = slot.job.priority();
             self.push(target.clone(), priority);
         } else {

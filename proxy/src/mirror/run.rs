@@ -1,6 +1,9 @@
 //! Carries out refreshes: one view query for a batch, then the state machine of each key.
 //! Never here: which step follows which (see `segue_rules::refresh`), or when a key is taken.
 
+mod prepare;
+mod together;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,23 +13,25 @@ use rand::Rng;
 use segue_config::limits;
 use segue_rules::entity::{BOOKKEEPING, BuildError, DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{
-    Condition, Event, Existing, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step,
-    must_come_to_rest,
+    Condition, Event, Lesson, Moment, Owner, ParkReason, Refresh, RowImage, Step, must_come_to_rest,
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
+use self::prepare::{frozen, look_up_tags, machine};
+pub(crate) use self::together::{Group, run_groups};
 use super::bookkeeping;
 use super::expand;
 use super::parts::{Shared, entity_named};
 use super::queue::{Batch, Priority, Target};
-use crate::dynamo::{self, Arrival, Expect, StoreError, WriteOutcome};
+use super::whole::Sight;
+use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
 /// A run's end, with the item keys under which items of the row may stand.
 pub(crate) type Ended = (Outcome, BTreeSet<ItemKey>);
 
 /// How one run of one key ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Done,
     /// MySQL spells the row's key otherwise; the refresh goes on under that key.
@@ -36,6 +41,10 @@ pub(crate) enum Outcome {
     Retry(String),
     /// The item's partition turned writes away a moment ago.
     Paused(Instant),
+    /// What was read shows another commit as well, whose other keys must be written with this one.
+    Overtaken,
+    /// It cannot be written together with others: it is next on its own.
+    Apart,
     /// Cannot succeed as things stand.
     Park {
         reason: String,
@@ -82,6 +91,8 @@ struct Read {
     /// MySQL's spelling of the key, where it is another one: under our spelling there is no row,
     /// and an item that was made under it must go.
     respelled: Option<Vec<Cell>>,
+    /// Of commits announced by then it may show something.
+    seen: u64,
 }
 
 /// Everything one key's run needs.
@@ -141,6 +152,7 @@ pub(crate) async fn run_batch(
             return;
         }
     };
+    let seen = shared.forthcoming.now();
     let joins_decide = expand::joins_decide_key(&ruleset, entity);
     let width = entity.view.key_width;
     let mut rows: BTreeMap<Vec<Cell>, ViewRow> =
@@ -157,7 +169,7 @@ pub(crate) async fn run_batch(
             let run = Run { shared, ruleset, entity, table, target, me, joins_decide };
             let first = match found {
                 None if respelled => None,
-                found => Some(run.image(found, moment)),
+                found => Some(run.image(found, moment, seen)),
             };
             let outcome = match run.go(&mut machine, first).await {
                 Ok(outcome) | Err(outcome) => outcome,
@@ -169,68 +181,6 @@ pub(crate) async fn run_batch(
         .buffer_unordered(shared.settings.writes_concurrent)
         .collect::<Vec<()>>()
         .await;
-}
-
-/// Learns the tags of items that are there already, as those of rows owed for long and of swept ones mostly are:
-/// one read for all, instead of a failed condition and another look at MySQL for each.
-async fn look_up_tags(
-    shared: &Shared,
-    entity: &Entity,
-    table: &DynamoTable,
-    batch: &[(Target, BTreeSet<ItemKey>)],
-) {
-    if !entity.key_from_row_key {
-        return;
-    }
-    let keys: BTreeSet<ItemKey> = batch
-        .iter()
-        .filter_map(|(target, _)| entity.key_of(&target.key))
-        .filter(|key| !shared.tags.is_known(key))
-        .take(limits::TAGS_LOOKED_UP_AT_ONCE)
-        .collect();
-    if keys.len() < limits::TAGS_LOOKED_UP_MIN {
-        return;
-    }
-    let items = match shared.store.bookkeeping(table, &keys).await {
-        Ok(items) => items,
-        // The refreshes find out by themselves.
-        Err(error) => return tracing::debug!(%error, "items could not be looked at beforehand"),
-    };
-    for item in &items {
-        let Existing { tag: Some(tag), owner: Some(owner) } = bookkeeping::read(item) else {
-            continue;
-        };
-        if let Some(key) = dynamo::key_of(table, item) {
-            shared.tags.learn(&key, &owner, &tag);
-        }
-    }
-}
-
-/// How keys of an entity end while a table that it reads is frozen.
-fn frozen(ruleset: &Ruleset, entity: &Entity) -> Option<impl Fn() -> Outcome> {
-    let (table, reason) = ruleset.frozen_entity(entity.id)?;
-    let reason = format!("table {table} is frozen: {reason}");
-    Some(move || refused(reason.clone()))
-}
-
-fn machine(
-    shared: &Shared,
-    entity: &Entity,
-    target: &Target,
-    mut stale: BTreeSet<ItemKey>,
-    moment: Moment,
-) -> Refresh {
-    let owner = Owner { entity: entity.name.clone(), key: bookkeeping::encode_key(&target.key) };
-    let own_key = if entity.key_from_row_key { entity.key_of(&target.key) } else { None };
-    if !shared.faults.skip_old_image {
-        stale.extend(shared.homes.of(&owner));
-    }
-    let tags = stale
-        .iter()
-        .chain(&own_key)
-        .filter_map(|key| Some((key.clone(), shared.tags.known_at(key, &owner, moment)?)))
-        .collect();
-    Refresh::new(owner, own_key, stale, tags)
 }
 
 impl Run<'_> {
@@ -259,6 +209,7 @@ impl Run<'_> {
                     Event::Row(read.image.clone())
                 }
                 Step::Put { key, expect } => {
+                    self.may_write(&read)?;
                     let item = read.item.clone().unwrap_or_default();
                     let late = machine.put_may_come_late();
                     if late {
@@ -267,7 +218,10 @@ impl Run<'_> {
                     }
                     self.put(&key, item, expect, late).await?
                 }
-                Step::Delete { key, expect } => self.delete(&key, expect).await?,
+                Step::Delete { key, expect } => {
+                    self.may_write(&read)?;
+                    self.delete(&key, expect).await?
+                }
                 Step::CheckOwner { owner, key } => {
                     Event::OwnerHolds(self.holds(&owner, &key).await?)
                 }
@@ -308,11 +262,19 @@ impl Run<'_> {
         let moment = self.shared.tags.now();
         let keys = std::slice::from_ref(&self.target.key);
         let row = self.shared.control.view(self.entity, keys).await?.into_iter().next();
-        Ok(self.image(row, moment))
+        Ok(self.image(row, moment, self.shared.forthcoming.now()))
     }
 
-    fn image(&self, row: Option<ViewRow>, moment: Moment) -> Read {
-        let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled };
+    /// With whole transactions, what was read may be written alone only if it shows no other key's commit.
+    fn may_write(&self, read: &Read) -> Result<(), Outcome> {
+        match self.shared.sight([self.target], &BTreeSet::new(), read.seen, false) {
+            Sight::Overtaken => Err(Outcome::Overtaken),
+            Sight::Clear | Sight::Torn => Ok(()),
+        }
+    }
+
+    fn image(&self, row: Option<ViewRow>, moment: Moment, seen: u64) -> Read {
+        let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled, seen };
         let Some(row) = row else { return gone(None) };
         let spelled = &row.main[..self.entity.view.key_width.min(row.main.len())];
         if spelled != self.target.key {
@@ -322,12 +284,12 @@ impl Run<'_> {
             Ok(built) => {
                 let tag = self.shared.tags.known_at(&built.key, &self.me, moment);
                 let image = RowImage::Present { key: built.key, tag };
-                Read { image, item: Some(built.item), respelled: None }
+                Read { image, item: Some(built.item), respelled: None, seen }
             }
             Err(BuildError::KeyAbsent { .. }) => gone(None),
             Err(error) => {
                 let image = RowImage::Unbuildable { reason: error.to_string() };
-                Read { image, item: None, respelled: None }
+                Read { image, item: None, respelled: None, seen }
             }
         }
     }

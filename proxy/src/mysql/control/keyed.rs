@@ -65,6 +65,28 @@ impl Control {
         Ok(grouped.rows)
     }
 
+    /// View rows of several entities as one committed state. `begun` is called as soon as that state is fixed:
+    /// what is committed later does not show.
+    pub async fn view_together(
+        &self,
+        wanted: &[(&Entity, Vec<Vec<Cell>>)],
+        begun: impl FnOnce() + Send,
+    ) -> Result<Vec<Vec<ViewRow>>, ControlError> {
+        let mut session = self.connection().await?;
+        session.begin_snapshot().await?;
+        begun();
+        let mut rows = Vec::with_capacity(wanted.len());
+        for (entity, keys) in wanted {
+            let mut grouped = Grouped::new(&entity.view);
+            for chunk in chunks(keys, self.server()) {
+                grouped.read(&mut session, &chunk).await?;
+            }
+            rows.push(grouped.rows);
+        }
+        session.end_snapshot().await?;
+        Ok(rows)
+    }
+
     /// Whether no open transaction has changed a row that decides this row's item key: each could be
     /// locked in share mode without waiting, for as long as the statement takes.
     pub async fn is_at_rest(&self, entity: &Entity, key: &[Cell]) -> Result<bool, ControlError> {

@@ -1,0 +1,67 @@
+//! Keys of one group: taken together, or waiting for one another.
+//! Never here: which keys those are.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use segue_rules::owed::JobState;
+use segue_rules::value::ItemKey;
+
+use super::{Queue, Target};
+
+/// What became of taking a key along with another.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Along {
+    /// With the item keys it may stand under.
+    Taken(BTreeSet<ItemKey>),
+    /// A run of it is under way.
+    Busy,
+    Parked,
+    /// Nothing is to be done for it.
+    Idle,
+}
+
+impl Queue {
+    /// Takes a key out of its turn, whether it is queued or waits to be tried again.
+    pub fn take_along(&mut self, target: &Target) -> Along {
+        let Some(slot) = self.jobs.get_mut(target) else { return Along::Idle };
+        match slot.job.state() {
+            JobState::Running => return Along::Busy,
+            JobState::Parked => return Along::Parked,
+            JobState::Delayed => drop(slot.job.due()),
+            JobState::Queued => {}
+        }
+        slot.behind = false;
+        slot.job.take().map_or(Along::Busy, Along::Taken)
+    }
+
+    /// Puts a key back that was taken, to go on when a key of its group is done; at `due` at the latest.
+    pub fn wait_behind(&mut self, target: &Target, due: Instant) {
+        self.delay(target, BTreeSet::new(), due);
+        if let Some(slot) = self.jobs.get_mut(target) {
+            slot.behind = true;
+        }
+    }
+
+    /// A key of the group is done.
+    pub fn go_on(&mut self, target: &Target) {
+        let Some(slot) = self.jobs.get_mut(target) else { return };
+        if std::mem::take(&mut slot.behind) && slot.job.due() {
+            let priority = slot.job.priority();
+            self.push(target.clone(), priority);
+        }
+    }
+
+    /// Ends a run whose read showed another commit, too; it is done again at `due`.
+    pub fn overtaken(&mut self, target: &Target, candidates: BTreeSet<ItemKey>, due: Instant) {
+        if let Some(slot) = self.jobs.get_mut(target) {
+            slot.overtaken += 1;
+        }
+        self.delay(target, candidates, due);
+    }
+
+    /// How often in a row that happened.
+    pub fn times_overtaken(&self, target: &Target) -> u32 {
+        self.jobs.get(target).map_or(0, |slot| slot.overtaken)
+    }
+}

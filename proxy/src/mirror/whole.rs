@@ -1,0 +1,195 @@
+//! Whole transactions: which keys are taken together, whether what was read may be written, what became of them.
+//! Never here: reading MySQL, writing items (see `run::together`), how groups are found (see
+//! `segue_rules::owed::Groups`).
+//!
+//! What a reader of DynamoDB is promised rests on three rules:
+//!
+//! 1. The keys of a transaction are taken and written together, with those of every transaction that shares a
+//!    key with it: all of them are read as one committed state.
+//! 2. What was read is written only if it can show no commit but theirs. Another one that changes a key of
+//!    the group was announced before MySQL heard of it; then the group is read again with its keys.
+//! 3. Where that cannot be held, it is said: the transaction counts as `split` or `torn`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use segue_config::limits;
+use segue_rules::entity::Ruleset;
+
+use super::expand::{Unit, Units};
+use super::forthcoming::Announced;
+use super::ledger::DebtId;
+use super::parts::{Shared, State, entity_named};
+use super::queue::{Along, Batch, Target};
+use super::record::Debt;
+use super::run::Group;
+use crate::telemetry::Written;
+
+/// What a read shows besides the commits that it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// Nothing that is written with other keys.
+    Clear,
+    /// Another commit, maybe: it must be read again with that one's keys.
+    Overtaken,
+    /// The same, and it is written all the same.
+    Torn,
+}
+
+impl Shared {
+    /// Before a commit is forwarded.
+    pub(crate) fn announce(&self, ruleset: &Ruleset, debt: &Debt) -> Option<Announced> {
+        let asked = self.settings.whole_transactions && !debt.is_sweeps();
+        asked.then(|| self.forthcoming.announce(ruleset, debt)).flatten()
+    }
+
+    /// Keys of a debt, once they are known, belong together.
+    pub(crate) fn join(&self, state: &mut State, debt: DebtId, units: &Units) {
+        let mut targets = BTreeSet::new();
+        let mut torn = state.announced.get(&debt).is_some_and(Announced::is_torn);
+        for (_, unit) in units {
+            match unit {
+                Unit::Refresh { target, .. } => drop(targets.insert(target.clone())),
+                Unit::Sweep { .. } => torn = true,
+            }
+        }
+        if targets.len() > limits::GROUP_KEYS_MAX {
+            self.written(Written::Split);
+        } else if targets.len() > 1 {
+            state.groups.join(debt, targets, torn);
+        }
+        state.announced.remove(&debt);
+    }
+
+    /// Whether these keys' rows, as read, may be written. `own`: the transactions they are written for. `seen`: the
+    /// moment in which the read saw MySQL. `insist`: there is no use in another read.
+    pub(crate) fn sight<'a>(
+        &self,
+        targets: impl IntoIterator<Item = &'a Target> + Clone,
+        own: &BTreeSet<DebtId>,
+        seen: u64,
+        insist: bool,
+    ) -> Sight {
+        if !self.settings.whole_transactions {
+            return Sight::Clear;
+        }
+        let mut state = self.state.lock();
+        let others = state.groups.others(targets.clone(), own);
+        let coming = self.forthcoming.may_show(targets.clone(), seen, false);
+        if others.is_empty() && !coming {
+            return Sight::Clear;
+        }
+        let times = targets.clone().into_iter().map(|target| state.queue.times_overtaken(target));
+        if !insist && times.max().unwrap_or(0) < limits::GROUP_OVERTAKEN_MAX {
+            return Sight::Overtaken;
+        }
+        for other in others {
+            state.groups.tear(other);
+        }
+        self.forthcoming.may_show(targets, seen, true);
+        Sight::Torn
+    }
+
+    /// The transactions' items are written, or are written one by one from now on.
+    pub(crate) fn left(&self, transactions: &BTreeSet<DebtId>, written: Written) {
+        let mut state = self.state.lock();
+        let hidden = state.commits_are_hidden();
+        for transaction in transactions {
+            let Some(torn) = state.groups.leave(*transaction) else { continue };
+            match written {
+                Written::Whole if torn || hidden => self.written(Written::Torn),
+                written => self.written(written),
+            }
+        }
+    }
+
+    fn written(&self, written: Written) {
+        self.metrics.transaction(written);
+        if written == Written::Whole {
+            return;
+        }
+        let now = self.now();
+        let mut logged = self.torn_logged.lock();
+        if logged.is_some_and(|at| now.saturating_duration_since(at) < limits::TORN_LOGGED_EVERY) {
+            return;
+        }
+        *logged = Some(now);
+        tracing::info!(
+            split = self.metrics.transactions(Written::Split),
+            torn = self.metrics.transactions(Written::Torn),
+            "transactions were not written whole; so many since the start"
+        );
+    }
+
+    /// Parts a batch into keys that may run alone, which stay in it, and groups.
+    pub(crate) fn gather(&self, state: &mut State, batch: &mut Batch, now: Instant) -> Vec<Group> {
+        if !self.settings.whole_transactions || state.groups.is_empty() {
+            return Vec::new();
+        }
+        let ruleset = self.ruleset();
+        let order: Vec<Target> = batch.keys.iter().map(|(target, _)| target.clone()).collect();
+        let mut taken: HashMap<Target, _> = std::mem::take(&mut batch.keys).into_iter().collect();
+        let mut groups = Vec::new();
+        for target in order {
+            if !taken.contains_key(&target) {
+                continue;
+            }
+            let Some(around) = state.groups.around(&target, limits::GROUP_KEYS_MAX) else {
+                batch.keys.extend(taken.remove_entry(&target));
+                continue;
+            };
+            let (mut busy, mut incomplete) = (false, around.cut);
+            let mut members = Vec::new();
+            for key in around.keys {
+                if let Some(member) = taken.remove_entry(&key) {
+                    members.push(member);
+                    continue;
+                }
+                match state.queue.take_along(&key) {
+                    Along::Taken(stale) => members.push((key, stale)),
+                    Along::Busy => busy = true,
+                    Along::Parked => incomplete = true,
+                    Along::Idle => {}
+                }
+            }
+            let wait = if busy { Some(now + limits::GROUP_WAIT) } else { None };
+            let tables = tables_of(&ruleset, &members);
+            let full = tables.keys().filter_map(|table| self.paces.room(table, now).err()).max();
+            if let Some(due) = wait.or(full) {
+                for (member, _) in &members {
+                    match busy {
+                        true => state.queue.wait_behind(member, due),
+                        false => state.queue.delay(member, BTreeSet::new(), due),
+                    }
+                }
+                continue;
+            }
+            for (table, count) in tables {
+                self.paces.begin(table, now, count);
+            }
+            groups.push(Group { members, transactions: around.transactions, incomplete });
+        }
+        groups
+    }
+}
+
+impl State {
+    /// A key's run ended: those of its group that waited for it go on.
+    pub(crate) fn go_on_behind(&mut self, target: &Target) {
+        let around = self.groups.around(target, limits::GROUP_KEYS_MAX);
+        for other in around.into_iter().flat_map(|group| group.keys) {
+            self.queue.go_on(&other);
+        }
+    }
+}
+
+/// How many of the keys are written to each of DynamoDB's tables.
+fn tables_of<'a, S>(ruleset: &'a Ruleset, members: &[(Target, S)]) -> HashMap<&'a str, usize> {
+    let mut tables = HashMap::new();
+    for (target, _) in members {
+        if let Some(entity) = entity_named(ruleset, &target.entity) {
+            *tables.entry(entity.dynamo_table.as_str()).or_default() += 1;
+        }
+    }
+    tables
+}
