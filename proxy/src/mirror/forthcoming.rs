@@ -3,77 +3,101 @@
 //! Never here: what they change (see `segue_rules::owed::Reach`), what a reader makes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use segue_config::limits;
 use segue_rules::entity::Ruleset;
 use segue_rules::owed::Reach;
+use segue_rules::txn::Dirty;
 use segue_rules::value::TableName;
 
+use super::expand;
 use super::old_image::cascade_closure;
+use super::parts::Shared;
 use super::queue::Target;
 use super::record::Debt;
 
-/// Numbers grow with time. Locked after the mirror's state, where both are.
+/// A transaction, from before its commit until its items are written; grows with time.
+pub(crate) type Number = u64;
+
+/// Locked after the mirror's state, where both are.
 #[derive(Default)]
-pub(crate) struct Forthcoming(Arc<Mutex<Inner>>);
+pub(crate) struct Forthcoming(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    next: u64,
-    commits: BTreeMap<u64, Commit>,
+    last: Number,
+    commits: BTreeMap<Number, Commit>,
 }
 
+/// One whose keys cannot be told before they are looked up.
 struct Commit {
     reach: Reach,
     /// Some of its items were written with what it changed, before the others.
     torn: bool,
 }
 
-/// One of them; gone when dropped.
+/// What of a commit to come is known before MySQL hears of it.
+pub(crate) enum Foreseen {
+    /// One key at most.
+    Alone,
+    /// Exactly these keys.
+    Keys(BTreeSet<Target>),
+    Reach(Reach),
+}
+
+/// A commit under way. Dropped before its keys were queued, it is withdrawn; never drop it so while the mirror's
+/// state is locked.
 pub(crate) struct Announced {
-    number: u64,
-    all: Arc<Mutex<Inner>>,
+    pub number: Number,
+    mirror: Weak<Shared>,
+    /// Its keys are in the queue.
+    pub queued: bool,
 }
 
 impl Announced {
-    pub fn is_torn(&self) -> bool {
-        self.all.lock().commits.get(&self.number).is_some_and(|commit| commit.torn)
+    pub fn new(mirror: &Arc<Shared>, number: Number) -> Announced {
+        Announced { number, mirror: Arc::downgrade(mirror), queued: false }
     }
 }
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.all.lock().commits.remove(&self.number);
+        let Some(mirror) = self.mirror.upgrade() else { return };
+        mirror.forthcoming.arrived(self.number);
+        if !self.queued {
+            mirror.state.lock().groups.leave(self.number);
+        }
     }
 }
 
 impl Forthcoming {
-    /// Before the commit is forwarded. `None`: nobody needs to know, it changes one item.
-    pub fn announce(&self, ruleset: &Ruleset, debt: &Debt) -> Option<Announced> {
-        let reach = Reach::of(debt.entries.iter(), elsewhere(ruleset, debt));
-        let items = |table| ruleset.sources.get(table).map_or(0, |source| source.drives.len());
-        if reach.is_one_row() && debt.entries.iter().all(|dirty| items(dirty.table()) <= 1) {
-            return None;
-        }
+    /// The number of one more transaction.
+    pub fn number(&self, reach: Option<Reach>) -> Number {
         let mut inner = self.0.lock();
-        inner.next += 1;
-        let number = inner.next;
-        inner.commits.insert(number, Commit { reach, torn: false });
-        Some(Announced { number, all: self.0.clone() })
+        inner.last += 1;
+        let number = inner.last;
+        inner.commits.extend(reach.map(|reach| (number, Commit { reach, torn: false })));
+        number
     }
 
-    /// Commits announced after this moment cannot have been seen before it.
-    pub fn now(&self) -> u64 {
-        self.0.lock().next
+    /// What is announced later cannot have been seen before.
+    pub fn now(&self) -> Number {
+        self.0.lock().last
     }
 
-    /// Whether a read that ended, or whose snapshot was made, at `seen` may show a commit that changes one of
-    /// these rows. `tear`: they are written all the same.
+    /// Its keys are known now, or it is none. Whether it was torn.
+    pub fn arrived(&self, number: Number) -> bool {
+        self.0.lock().commits.remove(&number).is_some_and(|commit| commit.torn)
+    }
+
+    /// Whether a read that saw MySQL at `seen` may show a commit that changes one of these rows. `tear`: they are
+    /// written all the same.
     pub fn may_show<'a>(
         &self,
         targets: impl IntoIterator<Item = &'a Target>,
-        seen: u64,
+        seen: Number,
         tear: bool,
     ) -> bool {
         let mut inner = self.0.lock();
@@ -88,6 +112,37 @@ impl Forthcoming {
             commit.torn |= touched && tear;
         }
         shows
+    }
+}
+
+/// What a debt will change, as far as it says so itself.
+pub(crate) fn foresee(ruleset: &Ruleset, debt: &Debt) -> Foreseen {
+    let elsewhere = elsewhere(ruleset, debt);
+    let mut keys = BTreeSet::new();
+    let mut exact = elsewhere.is_empty() && debt.entries.len() <= limits::TRANSACTION_ITEMS_MAX;
+    for dirty in &debt.entries {
+        let Dirty::Key(key) = dirty else {
+            exact = false;
+            break;
+        };
+        let drives = ruleset.sources.get(&key.table).into_iter().flat_map(|source| &source.drives);
+        keys.extend(drives.map(|id| expand::target(ruleset.entity(*id), key.key.clone())));
+    }
+    match exact {
+        true if keys.len() <= 1 => Foreseen::Alone,
+        true => Foreseen::Keys(keys),
+        false => {
+            let generated = |table: &TableName| is_generated(ruleset, table);
+            Foreseen::Reach(Reach::of(debt.entries.iter(), elsewhere, generated))
+        }
+    }
+}
+
+fn is_generated(ruleset: &Ruleset, table: &TableName) -> bool {
+    let Some(table) = ruleset.catalog.tables.get(table) else { return false };
+    match table.row_key() {
+        Some([column]) => table.columns.get(*column).is_some_and(|column| column.auto_increment),
+        _ => false,
     }
 }
 

@@ -303,8 +303,14 @@ async fn expand_debt(shared: Arc<Shared>, id: DebtId, priority: Priority) {
         shared.end_work(entries.into_iter().map(|entry| (entry, Ending::Nothing)));
         break;
     }
-    drop(shared.state.lock().announced.remove(&id));
-    shared.expansion_ended();
+    let announced = {
+        let mut state = shared.state.lock();
+        state.expanding -= 1;
+        state.announced.remove(&id)
+    };
+    // Only now: it may have to lock the state.
+    drop(announced);
+    shared.progress.notify_waiters();
 }
 
 /// Whether a debt's entries are in the books' counts.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backlog::{Backlog, Prints};
-use super::forthcoming::{Announced, Forthcoming};
+use super::forthcoming::{Announced, Forthcoming, Number};
 use super::gap::Gap;
 use super::homes::Homes;
 use super::ledger::{DebtId, Ledger};
@@ -124,7 +124,7 @@ pub(crate) struct State {
     /// Items whose creation was not answered, and until when it may arrive.
     pub late: HashMap<(Target, ItemKey), Instant>,
     /// Keys that are written together; empty unless transactions are written whole.
-    pub groups: Groups<DebtId, Target>,
+    pub groups: Groups<Number, Target>,
     /// Of debts whose keys are being looked up.
     pub announced: HashMap<DebtId, Announced>,
 }

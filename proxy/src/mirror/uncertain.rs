@@ -118,6 +118,8 @@ impl State {
     pub(crate) fn commits_are_hidden(&self) -> bool {
         !self.backlog.is_empty()
             || !self.recovered.is_empty()
+            // Their keys are being looked up, and they were not announced.
+            || self.expanding > self.announced.len()
             || self.uncertain.iter().any(|waiting| waiting.session.is_some())
     }
 

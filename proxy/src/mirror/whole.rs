@@ -7,20 +7,23 @@
 //! 1. The keys of a transaction are taken and written together, with those of every transaction that shares a
 //!    key with it: all of them are read as one committed state.
 //! 2. What was read is written only if it can show no commit but theirs. Another one that changes a key of
-//!    the group was announced before MySQL heard of it; then the group is read again with its keys.
+//!    the group was announced before MySQL heard of it. Where its keys are known by then they are in the group,
+//!    which is right whether the commit shows or not; where it came in between, the group is read again.
 //! 3. Where that cannot be held, it is said: the transaction counts as `split` or `torn`.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use segue_config::limits;
 use segue_rules::entity::Ruleset;
+use segue_rules::owed;
 
 use super::expand::{Unit, Units};
-use super::forthcoming::Announced;
+use super::forthcoming::{self, Announced, Foreseen, Number};
 use super::ledger::DebtId;
 use super::parts::{Shared, State, entity_named};
-use super::queue::{Along, Batch, Target};
+use super::queue::{Along, Batch, Priority, Target};
 use super::record::Debt;
 use super::run::Group;
 use crate::telemetry::Written;
@@ -38,15 +41,33 @@ pub(crate) enum Sight {
 
 impl Shared {
     /// Before a commit is forwarded.
-    pub(crate) fn announce(&self, ruleset: &Ruleset, debt: &Debt) -> Option<Announced> {
-        let asked = self.settings.whole_transactions && !debt.is_sweeps();
-        asked.then(|| self.forthcoming.announce(ruleset, debt)).flatten()
+    pub(crate) fn announce(self: &Arc<Self>, ruleset: &Ruleset, debt: &Debt) -> Option<Announced> {
+        if !self.settings.whole_transactions || debt.is_sweeps() {
+            return None;
+        }
+        let foreseen = forthcoming::foresee(ruleset, debt);
+        let mut state = self.state.lock();
+        let number = match foreseen {
+            Foreseen::Alone => self.forthcoming.number(None),
+            Foreseen::Reach(reach) => self.forthcoming.number(Some(reach)),
+            Foreseen::Keys(targets) => {
+                let number = self.forthcoming.number(None);
+                let served = targets.into_iter().filter(|target| (self.served)(&target.table));
+                state.groups.announce(number, served);
+                number
+            }
+        };
+        Some(Announced::new(self, number))
     }
 
     /// Keys of a debt, once they are known, belong together.
     pub(crate) fn join(&self, state: &mut State, debt: DebtId, units: &Units) {
+        let number = state.announced.get_mut(&debt).map(|announced| {
+            announced.queued = true;
+            announced.number
+        });
+        let mut torn = number.is_some_and(|number| self.forthcoming.arrived(number));
         let mut targets = BTreeSet::new();
-        let mut torn = state.announced.get(&debt).is_some_and(Announced::is_torn);
         for (_, unit) in units {
             match unit {
                 Unit::Refresh { target, .. } => drop(targets.insert(target.clone())),
@@ -56,9 +77,11 @@ impl Shared {
         if targets.len() > limits::GROUP_KEYS_MAX {
             self.written(Written::Split);
         } else if targets.len() > 1 {
-            state.groups.join(debt, targets, torn);
+            let number = number.unwrap_or_else(|| self.forthcoming.number(None));
+            state.groups.join(number, targets, torn);
+            return;
         }
-        state.announced.remove(&debt);
+        number.map(|number| state.groups.leave(number));
     }
 
     /// Whether these keys' rows, as read, may be written. `own`: the transactions they are written for. `seen`: the
@@ -66,15 +89,16 @@ impl Shared {
     pub(crate) fn sight<'a>(
         &self,
         targets: impl IntoIterator<Item = &'a Target> + Clone,
-        own: &BTreeSet<DebtId>,
-        seen: u64,
+        own: &BTreeSet<Number>,
+        seen: Number,
         insist: bool,
     ) -> Sight {
         if !self.settings.whole_transactions {
             return Sight::Clear;
         }
         let mut state = self.state.lock();
-        let others = state.groups.others(targets.clone(), own);
+        let mut others = state.groups.others(targets.clone(), own);
+        others.retain(|other| *other <= seen);
         let coming = self.forthcoming.may_show(targets.clone(), seen, false);
         if others.is_empty() && !coming {
             return Sight::Clear;
@@ -91,7 +115,7 @@ impl Shared {
     }
 
     /// The transactions' items are written, or are written one by one from now on.
-    pub(crate) fn left(&self, transactions: &BTreeSet<DebtId>, written: Written) {
+    pub(crate) fn left(&self, transactions: &BTreeSet<Number>, written: Written) {
         let mut state = self.state.lock();
         let hidden = state.commits_are_hidden();
         for transaction in transactions {
@@ -138,25 +162,16 @@ impl Shared {
                 batch.keys.extend(taken.remove_entry(&target));
                 continue;
             };
-            let (mut busy, mut incomplete) = (false, around.cut);
-            let mut members = Vec::new();
-            for key in around.keys {
-                if let Some(member) = taken.remove_entry(&key) {
-                    members.push(member);
-                    continue;
-                }
-                match state.queue.take_along(&key) {
-                    Along::Taken(stale) => members.push((key, stale)),
-                    Along::Busy => busy = true,
-                    Along::Parked => incomplete = true,
-                    Along::Idle => {}
-                }
-            }
+            let members =
+                around.keys.iter().filter_map(|key| taken.remove_entry(key)).collect::<Vec<_>>();
+            let mut group = Group { members, ..Group::default() };
+            let busy = !self.take_in(state, &mut group, around, batch.priority);
+            let members = &group.members;
             let wait = if busy { Some(now + limits::GROUP_WAIT) } else { None };
-            let tables = tables_of(&ruleset, &members);
+            let tables = tables_of(&ruleset, members);
             let full = tables.keys().filter_map(|table| self.paces.room(table, now).err()).max();
             if let Some(due) = wait.or(full) {
-                for (member, _) in &members {
+                for (member, _) in members {
                     match busy {
                         true => state.queue.wait_behind(member, due),
                         false => state.queue.delay(member, BTreeSet::new(), due),
@@ -167,9 +182,57 @@ impl Shared {
             for (table, count) in tables {
                 self.paces.begin(table, now, count);
             }
-            groups.push(Group { members, transactions: around.transactions, incomplete });
+            groups.push(group);
         }
         groups
+    }
+}
+
+impl Shared {
+    /// Takes in what has been announced since the group was taken. `false`: some of it is in other hands.
+    pub(crate) fn extend(&self, group: &mut Group) -> bool {
+        let mut state = self.state.lock();
+        let keys: Vec<Target> = group.members.iter().map(|(target, _)| target.clone()).collect();
+        let mut complete = true;
+        for key in keys {
+            let around = state.groups.around(&key, limits::GROUP_KEYS_MAX);
+            let Some(around) = around else { continue };
+            if !around.coming.is_subset(&group.coming)
+                || !around.transactions.is_subset(&group.transactions)
+            {
+                complete &= self.take_in(&mut state, group, around, Priority::Live);
+            }
+        }
+        complete
+    }
+
+    fn take_in(
+        &self,
+        state: &mut State,
+        group: &mut Group,
+        around: owed::Group<Number, Target>,
+        priority: Priority,
+    ) -> bool {
+        let mut complete = true;
+        let known: BTreeSet<Target> =
+            group.members.iter().map(|(target, _)| target.clone()).collect();
+        for key in around.keys.into_iter().filter(|key| !known.contains(key)) {
+            let mut along = state.queue.take_along(&key);
+            if along == Along::Idle {
+                // Of a commit under way.
+                state.request(key.clone(), [], None, priority);
+                along = state.queue.take_along(&key);
+            }
+            match along {
+                Along::Taken(stale) => group.members.push((key, stale)),
+                Along::Busy => complete = false,
+                Along::Parked | Along::Idle => group.incomplete = true,
+            }
+        }
+        group.transactions.extend(around.transactions);
+        group.coming.extend(around.coming);
+        group.incomplete |= around.cut;
+        complete
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
-/// Committed transactions of several keys whose items have not been written yet. `T`: transactions; `K`: keys.
+/// Transactions of several keys whose items have not been written yet, committed or about to be. `T`: transactions; `K`: keys.
 ///
 /// Two transactions that share a key belong together: whoever reads MySQL for the one sees rows of the
 /// other, and must not write half of them.
@@ -17,6 +17,8 @@ pub struct Groups<T, K> {
 #[derive(Clone, Debug)]
 struct Members<K> {
     keys: BTreeSet<K>,
+    /// MySQL has not answered its commit.
+    coming: bool,
     /// A part of it has been shown, or may have been.
     torn: bool,
 }
@@ -26,6 +28,9 @@ struct Members<K> {
 pub struct Group<T, K> {
     pub keys: BTreeSet<K>,
     pub transactions: BTreeSet<T>,
+    /// Those whose commit may show already, or may not. They are written along as they are, and once more when
+    /// they have been committed.
+    pub coming: BTreeSet<T>,
     /// There are more that belong to it than may be taken at once.
     pub cut: bool,
 }
@@ -37,28 +42,54 @@ impl<T, K> Default for Groups<T, K> {
 }
 
 impl<T: Copy + Ord + Hash, K: Clone + Ord + Hash> Groups<T, K> {
-    /// A transaction changed these keys. `torn`: it cannot be shown whole any more.
+    /// A transaction that is about to be committed changes these keys.
+    pub fn announce(&mut self, transaction: T, keys: impl IntoIterator<Item = K>) {
+        self.insert(transaction, keys, true);
+    }
+
+    /// A committed transaction changed these keys. `torn`: it cannot be shown whole any more.
     pub fn join(&mut self, transaction: T, keys: impl IntoIterator<Item = K>, torn: bool) {
-        let members = self
-            .members
-            .entry(transaction)
-            .or_insert_with(|| Members { keys: BTreeSet::new(), torn: false });
+        let members = self.insert(transaction, keys, false);
+        members.coming = false;
         members.torn |= torn;
+    }
+
+    /// One more key, of a transaction that is known.
+    pub fn add(&mut self, transaction: T, key: K) {
+        if self.members.contains_key(&transaction) {
+            self.insert(transaction, [key], false);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        transaction: T,
+        keys: impl IntoIterator<Item = K>,
+        coming: bool,
+    ) -> &mut Members<K> {
+        let new = || Members { keys: BTreeSet::new(), coming, torn: false };
+        let members = self.members.entry(transaction).or_insert_with(new);
         for key in keys {
             self.transactions.entry(key.clone()).or_default().insert(transaction);
             members.keys.insert(key);
         }
+        members
     }
 
     /// Everything that must be written together with a key: `most` keys, or those of one transaction where they
     /// are more. `None`: it may be written alone.
     pub fn around(&self, key: &K, most: usize) -> Option<Group<T, K>> {
         let first = self.transactions.get(key)?;
-        let mut group = Group { keys: BTreeSet::new(), transactions: BTreeSet::new(), cut: false };
+        let (keys, transactions, coming) = Default::default();
+        let mut group = Group { keys, transactions, coming, cut: false };
         let mut todo: Vec<T> = first.iter().rev().copied().collect();
         while let Some(transaction) = todo.pop() {
             let Some(members) = self.members.get(&transaction) else { continue };
-            if group.transactions.contains(&transaction) {
+            let side = match members.coming {
+                true => &mut group.coming,
+                false => &mut group.transactions,
+            };
+            if side.contains(&transaction) {
                 continue;
             }
             let more = members.keys.difference(&group.keys).count();
@@ -66,7 +97,7 @@ impl<T: Copy + Ord + Hash, K: Clone + Ord + Hash> Groups<T, K> {
                 group.cut = true;
                 continue;
             }
-            group.transactions.insert(transaction);
+            side.insert(transaction);
             for key in &members.keys {
                 if group.keys.insert(key.clone()) {
                     todo.extend(self.transactions.get(key).into_iter().flatten());
@@ -123,7 +154,7 @@ mod tests {
     fn group(keys: &[u8], transactions: &[u8], cut: bool) -> Option<Group<u8, u8>> {
         let (keys, transactions) =
             (keys.iter().copied().collect(), transactions.iter().copied().collect());
-        Some(Group { keys, transactions, cut })
+        Some(Group { keys, transactions, coming: BTreeSet::new(), cut })
     }
 
     #[test]
@@ -139,6 +170,20 @@ mod tests {
         assert_eq!(groups.around(&21, 9), group(&[10, 11, 12, 20, 21], &[1, 2, 3, 4], false));
         assert_eq!(groups.leave(2), Some(false));
         assert_eq!(groups.around(&10, 9), group(&[10, 11], &[1], false));
+    }
+
+    #[test]
+    fn a_commit_under_way_is_written_along_and_stays() {
+        let mut groups = Groups::default();
+        groups.join(1, [10, 11], false);
+        groups.announce(2, [11, 12]);
+        let found = groups.around(&10, 9).unwrap();
+        assert_eq!(found.keys, BTreeSet::from([10, 11, 12]));
+        assert_eq!((found.transactions, found.coming), ([1].into(), [2].into()));
+        groups.leave(1);
+        groups.join(2, [12, 13], true);
+        assert_eq!(groups.around(&11, 9), group(&[11, 12, 13], &[2], false));
+        assert_eq!(groups.leave(2), Some(true));
     }
 
     #[test]

@@ -18,22 +18,33 @@ pub struct Reach {
 #[derive(Clone, Debug)]
 enum Rows {
     All,
-    Keys(Vec<Vec<Cell>>),
+    Some {
+        keys: Vec<Vec<Cell>>,
+        /// The least generated key.
+        from: Option<u64>,
+    },
 }
 
 impl Reach {
     /// `elsewhere`: tables whose rows the entries may change, or whose items show what they change, beyond the
-    /// rows they name.
+    /// rows they name. `generated`: whether a table's row key is its AUTO_INCREMENT column.
     pub fn of<'a>(
         entries: impl ExactSizeIterator<Item = &'a Dirty>,
         elsewhere: impl IntoIterator<Item = TableName>,
+        generated: impl Fn(&TableName) -> bool,
     ) -> Reach {
         let mut reach = Reach::default();
         let few = entries.len() <= ENTRIES_COMPARED_MAX;
         for dirty in entries {
-            let rows = reach.tables.entry(dirty.table().clone()).or_insert(Rows::Keys(Vec::new()));
+            let none = || Rows::Some { keys: Vec::new(), from: None };
+            let rows = reach.tables.entry(dirty.table().clone()).or_insert_with(none);
             match (dirty, &mut *rows) {
-                (Dirty::Key(key), Rows::Keys(keys)) if few => keys.push(key.key.clone()),
+                (Dirty::Key(key), Rows::Some { keys, .. }) if few => keys.push(key.key.clone()),
+                (Dirty::Range { table, from: first, .. }, Rows::Some { from, .. })
+                    if generated(table) =>
+                {
+                    *from = Some(from.map_or(*first, |least| least.min(*first)));
+                }
                 _ => *rows = Rows::All,
             }
         }
@@ -41,22 +52,24 @@ impl Reach {
         reach
     }
 
-    /// One row of one table.
-    pub fn is_one_row(&self) -> bool {
-        let rows = |rows: &Rows| match rows {
-            Rows::All => usize::MAX,
-            Rows::Keys(keys) => keys.len(),
-        };
-        self.tables.values().map(rows).fold(0, usize::saturating_add) <= 1
-    }
-
     /// Whether the row may be among them.
     pub fn has(&self, table: &TableName, key: &[Cell]) -> bool {
         match self.tables.get(table) {
             None => false,
             Some(Rows::All) => true,
-            Some(Rows::Keys(keys)) => keys.iter().any(|other| may_be_one(other, key)),
+            Some(Rows::Some { keys, from }) => {
+                keys.iter().any(|other| may_be_one(other, key))
+                    || from.is_some_and(|from| may_be_from(from, key))
+            }
         }
+    }
+}
+
+fn may_be_from(from: u64, key: &[Cell]) -> bool {
+    match key {
+        [Cell::UInt(number)] => *number >= from,
+        [Cell::Int(number)] => u64::try_from(*number).is_ok_and(|number| number >= from),
+        _ => true,
     }
 }
 
@@ -90,7 +103,8 @@ mod tests {
     }
 
     fn reach(entries: &[Dirty], elsewhere: &[&str]) -> Reach {
-        Reach::of(entries.iter(), elsewhere.iter().map(|table| TableName::from(*table)))
+        let elsewhere = elsewhere.iter().map(|table| TableName::from(*table));
+        Reach::of(entries.iter(), elsewhere, |table| **table == *"g")
     }
 
     #[test]
@@ -115,9 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn one_row_alone_is_one_row() {
-        assert!(reach(&[key("t", Cell::Int(1))], &[]).is_one_row());
-        assert!(!reach(&[key("t", Cell::Int(1)), key("t", Cell::Int(2))], &[]).is_one_row());
-        assert!(!reach(&[key("t", Cell::Int(1))], &["u"]).is_one_row());
+    fn generated_keys_reach_no_older_row() {
+        let range = |table: &str| Dirty::Range { table: table.into(), from: 7, to: None };
+        let reach = reach(&[range("g")], &[]);
+        assert!(
+            reach.has(&"g".into(), &[Cell::Int(7)]) && reach.has(&"g".into(), &[Cell::UInt(9)])
+        );
+        assert!(
+            !reach.has(&"g".into(), &[Cell::Int(6)]) && !reach.has(&"g".into(), &[Cell::Int(-1)])
+        );
     }
 }

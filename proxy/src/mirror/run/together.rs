@@ -5,12 +5,11 @@ mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{FutureExt, StreamExt};
 use segue_config::limits;
 use segue_rules::entity::{DynamoTable, Entity, Ruleset};
-use segue_rules::refresh::{Event, Refresh, RowImage, Step, Write};
+use segue_rules::refresh::{Event, Moment, Refresh, RowImage, Step, Write};
 use segue_rules::value::{Cell, ItemKey};
 
 use self::request::{Part, Sent};
@@ -18,18 +17,21 @@ use super::prepare::{frozen, machine};
 use super::{Ended, Outcome, Read, Run};
 use crate::dynamo;
 use crate::mirror::expand;
-use crate::mirror::ledger::DebtId;
+use crate::mirror::forthcoming::Number;
 use crate::mirror::parts::{Shared, entity_named};
 use crate::mirror::queue::{Priority, Target};
 use crate::mirror::whole::Sight;
+use crate::mysql::control::Snapshot;
 use crate::telemetry::Written;
 
 /// Keys that are taken together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Group {
     /// With the item keys that each may stand under.
     pub members: Vec<(Target, BTreeSet<ItemKey>)>,
-    pub transactions: BTreeSet<DebtId>,
+    pub transactions: BTreeSet<Number>,
+    /// Under way, and written along as far as they show.
+    pub coming: BTreeSet<Number>,
     /// Not all that belongs to it is here.
     pub incomplete: bool,
 }
@@ -48,8 +50,26 @@ struct Member<'a> {
 /// What is the same for all keys of a group.
 struct Together<'a> {
     shared: &'a Arc<Shared>,
-    transactions: &'a BTreeSet<DebtId>,
+    transactions: &'a BTreeSet<Number>,
+    /// With those under way.
+    own: BTreeSet<Number>,
     incomplete: bool,
+}
+
+/// A committed state of MySQL.
+struct View {
+    snapshot: Snapshot,
+    /// What was known of items before.
+    moment: Moment,
+    /// Commits announced later do not show.
+    seen: Number,
+}
+
+impl View {
+    async fn open(shared: &Shared, moment: Moment) -> Result<View, Outcome> {
+        let snapshot = shared.control.snapshot().await?;
+        Ok(View { snapshot, moment, seen: shared.forthcoming.now() })
+    }
 }
 
 /// Hears of each key when its group ends.
@@ -65,9 +85,16 @@ pub(crate) async fn run_groups(shared: &Arc<Shared>, groups: Vec<Group>, settle:
         .await;
 }
 
-async fn run_group(shared: &Arc<Shared>, group: Group, settle: &Settle<'_>) {
+async fn run_group(shared: &Arc<Shared>, mut group: Group, settle: &Settle<'_>) {
     let ruleset = shared.ruleset();
-    let Group { members, transactions, mut incomplete } = group;
+    // Everything that conditions will rest on is known before MySQL's state is fixed.
+    let moment = shared.tags.now();
+    let view = match View::open(shared, moment).await {
+        Ok(view) if shared.extend(&mut group) => Ok(view),
+        Ok(_) => Err(Outcome::Overtaken),
+        Err(outcome) => Err(outcome),
+    };
+    let Group { members, transactions, coming, mut incomplete } = group;
     let mut placed = Vec::new();
     for (target, stale) in members {
         match place(&ruleset, &target) {
@@ -78,8 +105,6 @@ async fn run_group(shared: &Arc<Shared>, group: Group, settle: &Settle<'_>) {
             }
         }
     }
-    // Everything that conditions will rest on is known before MySQL is read.
-    let moment = shared.tags.now();
     let mut members: Vec<Member> = placed
         .iter()
         .map(|(target, stale, (entity, table))| {
@@ -91,8 +116,12 @@ async fn run_group(shared: &Arc<Shared>, group: Group, settle: &Settle<'_>) {
             Member { run, machine, read: None, step, ended: None }
         })
         .collect();
-    let together = Together { shared, transactions: &transactions, incomplete };
-    let broken = together.go(&mut members).await.err();
+    let own = &transactions | &coming;
+    let together = Together { shared, transactions: &transactions, own, incomplete };
+    let broken = match view {
+        Ok(view) => together.go(&mut members, view).await.err(),
+        Err(outcome) => Some(outcome),
+    };
     if let Some(Outcome::Apart) = broken {
         shared.left(&transactions, Written::Torn);
     }
@@ -119,8 +148,8 @@ fn place<'a>(
 
 impl Together<'_> {
     /// Leaves an outcome with each member that is done; an error is the outcome of the others.
-    async fn go(&self, members: &mut [Member<'_>]) -> Result<(), Outcome> {
-        let sight = self.read(members).await?;
+    async fn go(&self, members: &mut [Member<'_>], view: View) -> Result<(), Outcome> {
+        let sight = self.read(members, view).await?;
         let sizes = parts(members).ok_or(Outcome::Apart)?;
         if let [_] = sizes[..] {
             return self.write(members, None, sight).await;
@@ -138,27 +167,23 @@ impl Together<'_> {
     }
 
     /// Reads all rows as one committed state, and tells the machines.
-    async fn read(&self, members: &mut [Member<'_>]) -> Result<Sight, Outcome> {
-        let moment = self.shared.tags.now();
+    async fn read(&self, members: &mut [Member<'_>], view: View) -> Result<Sight, Outcome> {
+        let View { mut snapshot, moment, seen } = view;
         let mut places: BTreeMap<&str, (&Entity, Vec<Vec<Cell>>)> = BTreeMap::new();
         for member in members.iter() {
             let entity = member.run.entity;
             let place = places.entry(&entity.name).or_insert((entity, Vec::new()));
             place.1.push(member.run.target.key.clone());
         }
-        let wanted: Vec<(&Entity, Vec<Vec<Cell>>)> = places.into_values().collect();
-        let seen = AtomicU64::new(0);
-        let begun = || seen.store(self.shared.forthcoming.now(), Ordering::Relaxed);
-        let answer = self.shared.control.view_together(&wanted, begun).await?;
-        let seen = seen.into_inner();
         let mut rows = BTreeMap::new();
-        for ((entity, _), found) in wanted.iter().zip(answer) {
+        for (entity, keys) in places.into_values() {
             let width = entity.view.key_width;
-            for row in found {
+            for row in snapshot.view(entity, &keys).await? {
                 let key = row.main[..width.min(row.main.len())].to_vec();
                 rows.insert((entity.name.clone(), key), row);
             }
         }
+        snapshot.end().await?;
         for member in members.iter_mut() {
             let place = (member.run.entity.name.clone(), member.run.target.key.clone());
             let found = rows.remove(&place);
@@ -172,8 +197,7 @@ impl Together<'_> {
             member.step = member.machine.next(Event::Row(image));
         }
         let targets: Vec<&Target> = members.iter().map(|member| member.run.target).collect();
-        let sight =
-            self.shared.sight(targets.iter().copied(), self.transactions, seen, self.incomplete);
+        let sight = self.shared.sight(targets.iter().copied(), &self.own, seen, self.incomplete);
         match sight {
             Sight::Overtaken => Err(Outcome::Overtaken),
             Sight::Clear if self.incomplete => Ok(Sight::Torn),
@@ -207,8 +231,8 @@ impl Together<'_> {
         }
         let mut state = self.shared.state.lock();
         for right in missing {
-            for &transaction in self.transactions {
-                state.groups.join(transaction, [right.clone()], false);
+            for &transaction in &self.own {
+                state.groups.add(transaction, right.clone());
             }
             state.request(right, [], None, Priority::Live);
         }
@@ -229,7 +253,8 @@ impl Together<'_> {
             if conflicts > limits::REFRESH_CONFLICTS_MAX {
                 return Err(Outcome::Retry("others keep writing these items".to_owned()));
             }
-            sight = match (self.read(members).await?, sight) {
+            let view = View::open(self.shared, self.shared.tags.now()).await?;
+            sight = match (self.read(members, view).await?, sight) {
                 (Sight::Clear, Sight::Torn) => Sight::Torn,
                 (sight, _) => sight,
             };
