@@ -12,6 +12,7 @@ use mysql_async::prelude::Queryable;
 use segue_tests::harness::{Items, Server};
 use segue_tests::on_each_server;
 use segue_tests::scene::{Scene, Script};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 const SCHEMA: &str = "CREATE TABLE account (id INT PRIMARY KEY, owner VARCHAR(20) NOT NULL UNIQUE,
@@ -238,6 +239,8 @@ async fn beyond_the_limit_it_is_split_and_marked(server: &Server) {
     // Those written whole since bear no mark.
     assert_eq!((ids.len(), unmarked, parts.len()), (1, 60, 3), "{parts:?}");
     assert!(scene.segue.log().contains("transactions were not written whole"));
+    let report = scene.segue.get("/api/owed").await.unwrap();
+    assert_eq!(report["transactions"], json!({"whole": 1, "split": 1, "torn": 0}));
 }
 
 async fn conflicts_throttling_and_lost_answers_lose_nothing(server: &Server) {

@@ -163,7 +163,9 @@ fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
             let wait = back_off(times, limits::GROUP_RETRY_MS_MIN, limits::GROUP_RETRY_MS_MAX);
             state.queue.overtaken(target, candidates, now + wait);
         }
-        Outcome::Apart => shared.state.lock().queue.delay(target, candidates, shared.now()),
+        Outcome::Apart => {
+            shared.state.lock().queue.set_apart(target, candidates, shared.now());
+        }
         Outcome::Park { reason, kind } => park(shared, target, candidates, reason, kind),
     }
     if shared.settings.whole_transactions {

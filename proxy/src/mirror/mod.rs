@@ -56,7 +56,7 @@ pub use ledger::Counts;
 pub use owed::Owed;
 pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
 pub use queue::RefreshEnd;
-pub use report::{OwedReport, ParkedFilter, ParkedReport, TableReport};
+pub use report::{OwedReport, ParkedFilter, ParkedReport, TableReport, TransactionsReport};
 pub use survey::{ItemPage, OwnedItem, SurveyError, SweepTicket};
 pub use sweeps::{SweepProgress, SweepReport, SweepState};
 

@@ -84,13 +84,25 @@ struct Slot {
     overtaken: u32,
     /// It waits for a run of another key of its group.
     behind: bool,
+    /// It could not be written with its group.
+    alone: bool,
+    /// Its place in `Queue::due` while it is delayed.
+    due: Option<(Instant, u64)>,
     /// Why it is parked and since when, if it is.
     parked: Option<(String, Instant)>,
 }
 
 impl Slot {
     fn new(job: Job<Waiter, Priority>) -> Slot {
-        Slot { job, attempts: 0, overtaken: 0, behind: false, parked: None }
+        Slot {
+            job,
+            attempts: 0,
+            overtaken: 0,
+            behind: false,
+            alone: false,
+            due: None,
+            parked: None,
+        }
     }
 }
 
@@ -212,6 +224,7 @@ impl Queue {
             }
             let target = entry.remove();
             let Some(slot) = self.jobs.get_mut(&target) else { continue };
+            slot.due = None;
             if slot.job.due() {
                 let priority = slot.job.priority();
                 self.push(target, priority);
@@ -232,7 +245,7 @@ impl Queue {
         let Some(slot) = self.jobs.get_mut(target) else { return Vec::new() };
         let (waiters, again) = slot.job.done();
         if again {
-            (slot.attempts, slot.overtaken) = (0, 0);
+            (slot.attempts, slot.overtaken, slot.alone) = (0, 0, false);
             let priority = slot.job.priority();
             self.push(target.clone(), priority);
         } else {
@@ -281,6 +294,9 @@ impl Queue {
         let Some(slot) = self.jobs.get_mut(target) else { return };
         slot.job.retry(candidates);
         self.sequence += 1;
+        if let Some(earlier) = slot.due.replace((due, self.sequence)) {
+            self.due.remove(&earlier);
+        }
         self.due.insert((due, self.sequence), target.clone());
     }
 
@@ -311,6 +327,7 @@ impl Queue {
             Parking::Parked { leaving } => leaving,
         };
         slot.attempts += 1;
+        slot.alone = false;
         slot.parked = Some((reason, now));
         let parked = entries(slot.job.waiters());
         self.parked += 1;

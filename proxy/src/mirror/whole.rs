@@ -103,8 +103,8 @@ impl Shared {
         if others.is_empty() && !coming {
             return Sight::Clear;
         }
-        let times = targets.clone().into_iter().map(|target| state.queue.times_overtaken(target));
-        if !insist && times.max().unwrap_or(0) < limits::GROUP_OVERTAKEN_MAX {
+        let insist = insist || targets.clone().into_iter().any(|target| state.insists(target));
+        if !insist {
             return Sight::Overtaken;
         }
         for other in others {
@@ -114,9 +114,18 @@ impl Shared {
         Sight::Torn
     }
 
-    /// The transactions' items are written, or are written one by one from now on.
-    pub(crate) fn left(&self, transactions: &BTreeSet<Number>, written: Written) {
+    /// The transactions' items are written, or are written one by one from now on. `own`: with those under way
+    /// that were written along.
+    pub(crate) fn left(
+        &self,
+        transactions: &BTreeSet<Number>,
+        own: &BTreeSet<Number>,
+        written: Written,
+    ) {
         let mut state = self.state.lock();
+        if written != Written::Whole {
+            own.iter().for_each(|transaction| state.groups.tear(*transaction));
+        }
         let hidden = state.commits_are_hidden();
         for transaction in transactions {
             let Some(torn) = state.groups.leave(*transaction) else { continue };
@@ -158,14 +167,19 @@ impl Shared {
             if !taken.contains_key(&target) {
                 continue;
             }
-            let Some(around) = state.groups.around(&target, limits::GROUP_KEYS_MAX) else {
+            let around = match state.queue.is_apart(&target) {
+                true => None,
+                false => state.groups.around(&target, limits::GROUP_KEYS_MAX),
+            };
+            let Some(around) = around else {
                 batch.keys.extend(taken.remove_entry(&target));
                 continue;
             };
+            let here = |key: &&Target| !state.queue.is_apart(key);
             let members =
-                around.keys.iter().filter_map(|key| taken.remove_entry(key)).collect::<Vec<_>>();
+                around.keys.iter().filter(here).filter_map(|key| taken.remove_entry(key)).collect();
             let mut group = Group { members, ..Group::default() };
-            let busy = !self.take_in(state, &mut group, around, batch.priority);
+            let busy = !self.take_in(state, &mut group, around, batch.priority, false);
             let members = &group.members;
             let wait = if busy { Some(now + limits::GROUP_WAIT) } else { None };
             let tables = tables_of(&ruleset, members);
@@ -189,7 +203,8 @@ impl Shared {
 }
 
 impl Shared {
-    /// Takes in what has been announced since the group was taken. `false`: some of it is in other hands.
+    /// Takes in what has come since the group was taken, after MySQL's state was fixed. `false`: some of it is in
+    /// other hands. Whether that state shows it cannot be told, so nothing of it is done by this.
     pub(crate) fn extend(&self, group: &mut Group) -> bool {
         let mut state = self.state.lock();
         let keys: Vec<Target> = group.members.iter().map(|(target, _)| target.clone()).collect();
@@ -197,13 +212,19 @@ impl Shared {
         for key in keys {
             let around = state.groups.around(&key, limits::GROUP_KEYS_MAX);
             let Some(around) = around else { continue };
-            if !around.coming.is_subset(&group.coming)
-                || !around.transactions.is_subset(&group.transactions)
-            {
-                complete &= self.take_in(&mut state, group, around, Priority::Live);
+            let own = &group.transactions | &group.coming;
+            if !around.coming.is_subset(&own) || !around.transactions.is_subset(&own) {
+                let around = owed::Group {
+                    coming: &around.coming | &around.transactions,
+                    transactions: BTreeSet::new(),
+                    ..around
+                };
+                complete &= self.take_in(&mut state, group, around, Priority::Live, true);
             }
         }
-        complete
+        let insist = group.members.iter().any(|(target, _)| state.insists(target));
+        group.incomplete |= !complete && insist;
+        complete || insist
     }
 
     fn take_in(
@@ -212,6 +233,7 @@ impl Shared {
         group: &mut Group,
         around: owed::Group<Number, Target>,
         priority: Priority,
+        late: bool,
     ) -> bool {
         let mut complete = true;
         let known: BTreeSet<Target> =
@@ -222,11 +244,13 @@ impl Shared {
                 // Of a commit under way.
                 state.request(key.clone(), [], None, priority);
                 along = state.queue.take_along(&key);
+            } else if late {
+                group.again.insert(key.clone());
             }
             match along {
                 Along::Taken(stale) => group.members.push((key, stale)),
                 Along::Busy => complete = false,
-                Along::Parked | Along::Idle => group.incomplete = true,
+                Along::Parked | Along::Alone | Along::Idle => group.incomplete = true,
             }
         }
         group.transactions.extend(around.transactions);
@@ -237,6 +261,12 @@ impl Shared {
 }
 
 impl State {
+    /// There is no use in another read for this key.
+    fn insists(&self, target: &Target) -> bool {
+        self.queue.is_apart(target)
+            || self.queue.times_overtaken(target) >= limits::GROUP_OVERTAKEN_MAX
+    }
+
     /// A key's run ended: those of its group that waited for it go on.
     pub(crate) fn go_on_behind(&mut self, target: &Target) {
         let around = self.groups.around(target, limits::GROUP_KEYS_MAX);

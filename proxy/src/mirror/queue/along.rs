@@ -17,6 +17,8 @@ pub(crate) enum Along {
     /// A run of it is under way.
     Busy,
     Parked,
+    /// It could not be written with others and is next on its own.
+    Alone,
     /// Nothing is to be done for it.
     Idle,
 }
@@ -28,7 +30,11 @@ impl Queue {
         match slot.job.state() {
             JobState::Running => return Along::Busy,
             JobState::Parked => return Along::Parked,
-            JobState::Delayed => drop(slot.job.due()),
+            _ if slot.alone => return Along::Alone,
+            JobState::Delayed => {
+                slot.job.due();
+                slot.due.take().map(|due| self.due.remove(&due));
+            }
             JobState::Queued => {}
         }
         slot.behind = false;
@@ -47,6 +53,7 @@ impl Queue {
     pub fn go_on(&mut self, target: &Target) {
         let Some(slot) = self.jobs.get_mut(target) else { return };
         if std::mem::take(&mut slot.behind) && slot.job.due() {
+            slot.due.take().map(|due| self.due.remove(&due));
             let priority = slot.job.priority();
             self.push(target.clone(), priority);
         }
@@ -60,7 +67,19 @@ impl Queue {
         self.delay(target, candidates, due);
     }
 
-    /// How often in a row that happened.
+    /// Ends a run that cannot be written together with others: it is next on its own, at once.
+    pub fn set_apart(&mut self, target: &Target, candidates: BTreeSet<ItemKey>, now: Instant) {
+        if let Some(slot) = self.jobs.get_mut(target) {
+            slot.alone = true;
+        }
+        self.delay(target, candidates, now);
+    }
+
+    pub fn is_apart(&self, target: &Target) -> bool {
+        self.jobs.get(target).is_some_and(|slot| slot.alone)
+    }
+
+    /// How often in a row a run's read showed another commit.
     pub fn times_overtaken(&self, target: &Target) -> u32 {
         self.jobs.get(target).map_or(0, |slot| slot.overtaken)
     }

@@ -32,6 +32,8 @@ pub(crate) struct Group {
     pub transactions: BTreeSet<Number>,
     /// Under way, and written along as far as they show.
     pub coming: BTreeSet<Number>,
+    /// Keys that were asked for after MySQL's state was fixed, maybe: it may be too old for them.
+    pub again: BTreeSet<Target>,
     /// Not all that belongs to it is here.
     pub incomplete: bool,
 }
@@ -94,7 +96,7 @@ async fn run_group(shared: &Arc<Shared>, mut group: Group, settle: &Settle<'_>) 
         Ok(_) => Err(Outcome::Overtaken),
         Err(outcome) => Err(outcome),
     };
-    let Group { members, transactions, coming, mut incomplete } = group;
+    let Group { members, transactions, coming, again, mut incomplete } = group;
     let mut placed = Vec::new();
     for (target, stale) in members {
         match place(&ruleset, &target) {
@@ -123,11 +125,16 @@ async fn run_group(shared: &Arc<Shared>, mut group: Group, settle: &Settle<'_>) 
         Err(outcome) => Some(outcome),
     };
     if let Some(Outcome::Apart) = broken {
-        shared.left(&transactions, Written::Torn);
+        shared.left(&transactions, &together.own, Written::Torn);
     }
     for member in &mut members {
         // A group that is done has an outcome for each.
-        let ended = member.ended.take().or_else(|| broken.clone()).unwrap_or(Outcome::Overtaken);
+        let mut ended =
+            member.ended.take().or_else(|| broken.clone()).unwrap_or(Outcome::Overtaken);
+        let done = matches!(ended, Outcome::Done | Outcome::Respelled(_));
+        if done && again.contains(member.run.target) {
+            ended = Outcome::Paused(shared.now());
+        }
         settle(member.run.target, (ended, member.machine.candidates().clone()));
     }
 }
@@ -154,7 +161,7 @@ impl Together<'_> {
         if let [_] = sizes[..] {
             return self.write(members, None, sight).await;
         }
-        self.shared.left(self.transactions, Written::Split);
+        self.shared.left(self.transactions, &self.own, Written::Split);
         let id = uuid::Uuid::new_v4().to_string();
         let (mut rest, parts) = (members, sizes.len());
         for (index, size) in sizes.into_iter().enumerate() {
@@ -261,7 +268,7 @@ impl Together<'_> {
         }
         if part.is_none() {
             let written = if sight == Sight::Clear { Written::Whole } else { Written::Torn };
-            self.shared.left(self.transactions, written);
+            self.shared.left(self.transactions, &self.own, written);
         }
         self.look_again(members).await;
         for member in members.iter_mut() {
