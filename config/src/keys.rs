@@ -293,6 +293,14 @@ pub const KEYS: &[Key] = &[
         "Most bytes of owed work. Beyond it single keys become an owed sweep of their table.",
     ),
     key(
+        "movement",
+        "path",
+        Kind::Path,
+        Default("var/movement"),
+        "Folder for what backfill, verify and repair note of their work, and for their last reports. One \
+         process at a time.",
+    ),
+    key(
         "phases",
         "path",
         Kind::Path,

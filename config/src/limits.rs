@@ -213,10 +213,21 @@ pub const COLLISIONS_BEFORE_PARKED: u32 = 3;
 pub const PARKED_RETRY_MS_MIN: u64 = 30_000;
 pub const PARKED_RETRY_MS_MAX: u64 = 600_000;
 
-/// Items whose tags are looked up with one request: DynamoDB's limit of a BatchGetItem.
-pub const TAGS_LOOKED_UP_AT_ONCE: usize = 100;
-/// Fewer are not worth a request of their own.
+/// Items read with one request: DynamoDB's limit of a BatchGetItem.
+pub const ITEMS_READ_AT_ONCE: usize = 100;
+/// Fewer tags are not worth a request of their own.
 pub const TAGS_LOOKED_UP_MIN: usize = 4;
+
+/// Items created with one request: DynamoDB's limit of a BatchExecuteStatement.
+pub const CREATED_AT_ONCE: usize = 25;
+/// Their bytes in one request: more would hold up too much for one answer that is lost.
+pub const CREATED_AT_ONCE_BYTES: usize = 1 << 20;
+/// Such requests of one batch of keys at the same time.
+pub const CREATIONS_CONCURRENT: usize = 4;
+/// Longest text of one PartiQL statement that DynamoDB takes.
+pub const STATEMENT_BYTES_MAX: usize = 8_192;
+/// Puts at the same time in place of one batch, where batches are refused.
+pub const PUTS_INSTEAD_OF_BATCH: usize = 8;
 
 /// Tags of items kept in memory (about 200 bytes each); a miss costs one failed condition.
 pub const TAGS_CACHED_MAX: usize = 100_000;
@@ -362,3 +373,35 @@ pub const JOURNAL_REMOVAL_DELAY: Duration = Duration::from_millis(100);
 
 /// Pause before removals are tried again after the disk refused them.
 pub const JOURNAL_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Attempts of a read by whoever goes through whole tables, and the first and longest wait between them.
+pub const SURVEY_ATTEMPTS_MAX: u32 = 12;
+pub const SURVEY_RETRY_MIN: Duration = Duration::from_millis(100);
+pub const SURVEY_RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// How often a long work notes where it stands: more is repeated after a kill.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
+
+/// Batches of rows and items that a comparison reads at the same time.
+pub const VERIFY_READS_AT_ONCE: usize = 8;
+/// Parts of a DynamoDB table that a comparison scans at the same time.
+pub const VERIFY_SEGMENTS: usize = 4;
+/// Looks at what differs and keeps moving.
+pub const VERIFY_LOOKS_MAX: u32 = 6;
+/// What differed at first sight and waits for another look, in memory (about 300 bytes each).
+pub const SUSPECTS_MAX: usize = 20_000;
+/// Items without readable bookkeeping that wait for a row to explain them, in memory.
+pub const FOREIGN_KEPT_MAX: usize = 100_000;
+/// Differences in one report; more are counted.
+pub const DIFFERENCES_KEPT_MAX: usize = 100_000;
+
+/// Rows that a backfill or a repair refreshes at the same time, queued ones among them.
+pub const BACKFILL_IN_FLIGHT: usize = 2_000;
+/// Rows after which a backfill's place may move on: as many as are refreshed together.
+pub const BACKFILL_CHUNK_ROWS: usize = 100;
+/// How long an interrupted backfill waits for them.
+pub const BACKFILL_LAND_SECONDS: u64 = 5;
+/// How often a backfill looks at how busy MySQL is, and how long it rests where it is too busy.
+pub const MYSQL_BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// Parked rows listed in a backfill's report; more are counted.
+pub const PARKED_ROWS_KEPT_MAX: usize = 10_000;

@@ -25,6 +25,8 @@ pub struct Settings {
     pub billing: Billing,
     pub contract: Contract,
     pub journal: Journal,
+    /// Folder of backfill, verify and repair (`[movement] path`).
+    pub movement_path: PathBuf,
     /// The phases file (`[phases] path`).
     pub phases_path: PathBuf,
     /// How long a write without answer may still arrive (`[dynamodb] late_write_seconds`).

@@ -43,6 +43,12 @@ pub enum Benchmark {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Backfill and verify, against a bare loop of BatchWriteItem
+    Movement {
+        /// Passed to the measuring program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// How long a start takes, and what memory, with a journal of many owed keys
     Start {
         /// Passed to the measuring program
@@ -72,6 +78,7 @@ pub fn run(steps: &Steps, repository: &Path, benchmark: &Benchmark) -> Result<Ex
         Benchmark::Digest { rest } => ("bench_digest", rest),
         Benchmark::Lag { rest } => ("bench_lag", rest),
         Benchmark::Outage { rest } => ("bench_outage", rest),
+        Benchmark::Movement { rest } => ("bench_movement", rest),
         Benchmark::Start { rest } => ("bench_start", rest),
         Benchmark::Write { rest } => ("bench_write", rest),
     };

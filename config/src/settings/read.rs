@@ -297,6 +297,7 @@ fn build(values: &Values) -> Settings {
             path: required_path("contract.path"),
             database: values.text("contract.database"),
         },
+        movement_path: required_path("movement.path"),
         journal: Journal {
             path: required_path("journal.path"),
             fsync: values.text("journal.durability") == "fsync",

@@ -5,6 +5,7 @@ mod build;
 mod descriptors;
 mod fault;
 mod handover;
+mod movement;
 mod operations;
 pub mod preflight;
 mod reload;
@@ -27,6 +28,7 @@ pub use build::{
     control_pool, load_settings, mapped_tables, ruleset, store, token_path, wanted_tables,
 };
 pub use fault::{Fault, FaultKind, StartError, finding_line};
+pub use movement::{Mover, Stores, backfill_fault, verify_fault};
 pub use stop::StopReport;
 
 use crate::console::{self, Console, Token};

@@ -13,11 +13,18 @@ pub enum Exit {
     Differences,
     BadConfiguration,
     Unreachable,
+    /// Long work was interrupted, and goes on when it is started again.
+    Interrupted,
 }
 
 impl Exit {
-    pub const ALL: [Exit; 4] =
-        [Exit::Done, Exit::Differences, Exit::BadConfiguration, Exit::Unreachable];
+    pub const ALL: [Exit; 5] = [
+        Exit::Done,
+        Exit::Differences,
+        Exit::BadConfiguration,
+        Exit::Unreachable,
+        Exit::Interrupted,
+    ];
 
     pub fn code(self) -> u8 {
         match self {
@@ -25,6 +32,7 @@ impl Exit {
             Exit::Differences => 1,
             Exit::BadConfiguration => 2,
             Exit::Unreachable => 3,
+            Exit::Interrupted => 4,
         }
     }
 }
@@ -55,7 +63,7 @@ mod tests {
 
     #[test]
     fn exits_have_the_documented_codes() {
-        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4]);
     }
 
     #[test]

@@ -2,14 +2,19 @@
 //! Never here: building parts (`app`), or deciding.
 
 mod admin;
+mod backfill;
 mod check;
 pub mod demo;
 mod exit;
 mod output;
 mod owed;
 mod phase;
+mod progress;
+mod repair;
 mod serve;
+mod signals;
 mod tables;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +30,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  differences were found, or a change was refused
   2  bad usage, settings, contract, grants, tables, port or file; every error of `segue check`
-  3  MySQL, DynamoDB or the running sidecar was unreachable";
+  3  MySQL, DynamoDB or the running sidecar was unreachable
+  4  long work was interrupted; started again it goes on";
 
 /// A sidecar that speaks MySQL and keeps DynamoDB in step.
 #[derive(Parser)]
@@ -47,6 +53,12 @@ enum Command {
     /// Show or change the phases of tables
     #[command(subcommand)]
     Phase(phase::PhaseCommand),
+    /// Copy the rows that were there before the first mirrored write, while the application runs
+    Backfill(backfill::Arguments),
+    /// Mend what a comparison found; without --apply show what that would be
+    Repair(repair::Arguments),
+    /// Compare both stores, row by row and item by item, while they are in use; change nothing
+    Verify(verify::Arguments),
     /// Show what a running sidecar still owes to DynamoDB
     Owed(owed::Arguments),
     /// Show everything on one machine, on the built-in DynamoDB engine
@@ -109,6 +121,9 @@ async fn run(command: Command) -> Result<Exit, Fault> {
         Command::Check(arguments) => check::run(&arguments).await,
         Command::Tables(tables) => tables::run(&tables).await,
         Command::Phase(phase) => phase::run(&phase).await,
+        Command::Backfill(arguments) => backfill::run(&arguments).await,
+        Command::Repair(arguments) => repair::run(&arguments).await,
+        Command::Verify(arguments) => verify::run(&arguments).await,
         Command::Owed(arguments) => owed::run(&arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
     }

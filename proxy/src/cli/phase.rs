@@ -76,6 +76,9 @@ async fn show(arguments: &ShowArguments) -> Result<Exit, Fault> {
         rows.push(vec![word(&table["table"]), word(&table["phase"])]);
     }
     output::table(&rows);
+    if let Some(older @ 1..) = report["older_work"].as_u64() {
+        output::line(format!("{older} transactions or statements began before the last change"));
+    }
     Ok(Exit::Done)
 }
 

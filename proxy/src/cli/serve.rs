@@ -1,8 +1,7 @@
 //! `segue serve`: runs until a signal, then stops gracefully; a second signal stops at once.
 //! Never here: the order of start and stop (`app`).
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use super::signals::Signals;
 use super::{Common, Exit};
 use crate::app::{self, AppOptions, Ended, Fault, FaultKind};
 
@@ -14,33 +13,6 @@ pub(super) struct Arguments {
     /// sockets, finishes its transactions and ends. Without such a process an ordinary start
     #[arg(long)]
     take_over: bool,
-}
-
-/// SIGTERM or SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Signals, Fault> {
-        let on = |kind| {
-            signal(kind).map_err(|error| {
-                Fault::configuration(format!("signals cannot be received: {error}"), "", "")
-            })
-        };
-        Ok(Signals {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<Exit, Fault> {

@@ -84,6 +84,7 @@ async fn phases(State(console): Shared) -> Json<Value> {
         "tables": live.ruleset.sources.keys().map(table).collect::<Vec<_>>(),
         "highest": HIGHEST_PHASE,
         "generation": live.number,
+        "older_work": console.live.active_under_older(),
         "file": console.phases.path(),
     }))
 }
@@ -122,7 +123,7 @@ async fn set_phase(State(console): Shared, body: Body) -> Result<Json<Value>, Fa
     let (target, phase, who) = phase_change(&received(body)?)?;
     let change = console.phases.set(&target, phase, &who).await?;
     let hint = if !change.tables.is_empty() && phase.mirrors() && !change.from.mirrors() {
-        "writes are mirrored from now on; POST /api/sweeps refreshes the rows that exist already"
+        "writes are mirrored from now on; `segue backfill` copies the rows that exist already"
     } else {
         ""
     };

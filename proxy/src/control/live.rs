@@ -137,6 +137,12 @@ impl Live {
         count(&current) + retired.iter().map(|generation| count(generation)).sum::<usize>()
     }
 
+    /// Work that still runs under generations that were replaced.
+    pub fn active_under_older(&self) -> usize {
+        let retired = self.retired.read();
+        retired.iter().map(|generation| generation.active.load(Ordering::Acquire)).sum()
+    }
+
     /// Definitions changed: the ruleset must be compiled anew. Until then nobody captures writes to these
     /// tables by definitions that may be gone.
     pub fn definitions_changed(&self, tables: &[TableName]) {

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -16,6 +17,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use segue_config::limits;
 use segue_config::settings::{Dynamodb, Endpoint};
+use segue_rules::value::{Item, item_size};
 
 use super::StoreError;
 use super::embedded::Embedded;
@@ -34,6 +36,8 @@ pub struct Store {
     prefix: Arc<str>,
     endpoint: Arc<str>,
     embedded: Option<Arc<Embedded>>,
+    /// Batches of conditional writes were refused once.
+    pub(super) batches_refused: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -73,6 +77,7 @@ impl Store {
             prefix: settings.table_prefix.as_str().into(),
             endpoint: endpoint.into(),
             embedded,
+            batches_refused: Arc::default(),
         })
     }
 
@@ -122,6 +127,13 @@ impl Store {
 
     pub(super) fn count(&self, operation: &'static str, outcome: &'static str) {
         self.metrics.dynamodb_calls.with_label_values(&[operation, outcome]).inc();
+    }
+
+    /// Counts what an answered write costs at least. `item`: what was put.
+    pub(super) fn charge(&self, table: &str, item: Option<&Item>) {
+        const UNIT_BYTES: usize = 1_024;
+        let units = item.map_or(1, |item| item_size(item).div_ceil(UNIT_BYTES).max(1));
+        self.metrics.write_units.with_label_values(&[table]).inc_by(units as u64);
     }
 
     pub(super) fn observe(&self, operation: &'static str, begun: Instant) {

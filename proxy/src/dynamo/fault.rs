@@ -112,7 +112,7 @@ where
 
 /// DynamoDB quotes a number that it cannot read at the end of its message: a value of a row must not get
 /// into logs that way.
-fn without_values(message: &str) -> &str {
+pub(super) fn without_values(message: &str) -> &str {
     match message.find("numeric value") {
         Some(at) => &message[..at + "numeric value".len()],
         None => message,

@@ -3,6 +3,7 @@
 
 mod attribute;
 mod client;
+mod create;
 mod embedded;
 mod fault;
 mod faults;

@@ -6,7 +6,7 @@
 //! ```json
 //! {"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
 //!   "Action": ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:BatchGetItem",
-//!              "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Scan"],
+//!              "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Scan", "dynamodb:PartiQLInsert"],
 //!   "Resource": "arn:aws:dynamodb:us-east-1:111122223333:table/shop-*"}]}
 //! ```
 //!
@@ -32,6 +32,10 @@ pub const IAM_ACTIONS: &[(&str, &str)] = &[
     ("dynamodb:PutItem", "write the item of a committed row"),
     ("dynamodb:DeleteItem", "remove the item of a deleted row"),
     ("dynamodb:Scan", "find items whose row is gone: verify, repair, owed sweeps"),
+    (
+        "dynamodb:PartiQLInsert",
+        "create many items at once, each where there is none; without it one by one",
+    ),
     ("dynamodb:CreateTable", "only for `segue tables create`"),
 ];
 

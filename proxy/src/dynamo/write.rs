@@ -106,7 +106,11 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let begun = Instant::now();
         let answer = request.send().await.map(|_| ());
-        self.outcome("PutItem", table, &key, begun, answer).await
+        let outcome = self.outcome("PutItem", table, &key, begun, answer).await;
+        if outcome.is_ok() {
+            self.charge(&table.name, Some(item));
+        }
+        outcome
     }
 
     /// Deletes by key, conditionally. `Expect::Absent` on an absent item is `Done`.
@@ -129,7 +133,11 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let begun = Instant::now();
         let answer = request.send().await.map(|_| ());
-        self.outcome("DeleteItem", table, key, begun, answer).await
+        let outcome = self.outcome("DeleteItem", table, key, begun, answer).await;
+        if outcome.is_ok() {
+            self.charge(&table.name, None);
+        }
+        outcome
     }
 
     async fn outcome<E>(

@@ -250,7 +250,9 @@ fn park(
     for caller in callers {
         let _ = caller.send(match kind {
             ParkKind::Refused => RefreshEnd::Refused(reason.clone()),
-            ParkKind::Row | ParkKind::Collision => RefreshEnd::Parked { owed },
+            ParkKind::Row | ParkKind::Collision => {
+                RefreshEnd::Parked { owed, reason: reason.clone() }
+            }
         });
     }
 }

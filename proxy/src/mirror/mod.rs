@@ -10,7 +10,9 @@
 //! and sweep that was made for it is done; its journal record goes with the last entry.
 
 mod backlog;
+mod beforehand;
 mod bookkeeping;
+mod bulk;
 mod engine;
 mod expand;
 mod forthcoming;
@@ -31,6 +33,7 @@ mod start;
 mod survey;
 mod sweeps;
 mod tags;
+mod ticket;
 mod uncertain;
 mod watermark;
 mod whole;
@@ -57,8 +60,9 @@ pub use owed::Owed;
 pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
 pub use queue::RefreshEnd;
 pub use report::{OwedReport, ParkedFilter, ParkedReport, TableReport, TransactionsReport};
-pub use survey::{ItemPage, OwnedItem, SurveyError, SweepTicket};
+pub use survey::{ItemPage, Look, OwnedItem, Standing, Survey, SurveyError};
 pub use sweeps::{SweepProgress, SweepReport, SweepState};
+pub use ticket::SweepTicket;
 
 use ledger::Ending;
 use parts::{Shared, State};
@@ -101,6 +105,7 @@ impl Mirror {
             homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
             forthcoming: forthcoming::Forthcoming::default(),
             torn_logged: Mutex::new(None),
+            items_expected: DashMap::new(),
             watermarks: DashMap::new(),
             gap: gap::Gap::default(),
             uncertain_added: Notify::new(),

@@ -69,6 +69,8 @@ pub struct MirrorSettings {
     pub late_write: Duration,
     /// The items of one transaction are written together.
     pub whole_transactions: bool,
+    /// Items that are right already are not written again. Only where sidecars hold the promises towards commits.
+    pub skip_equal: bool,
 }
 
 impl Default for MirrorSettings {
@@ -84,6 +86,7 @@ impl Default for MirrorSettings {
             debts_waiting_max: limits::DEBTS_WAITING_MAX,
             late_write: Duration::ZERO,
             whole_transactions: false,
+            skip_equal: false,
         }
     }
 }
@@ -145,6 +148,8 @@ pub(crate) struct Shared {
     pub forthcoming: Forthcoming,
     /// When transactions that were not written whole were logged last.
     pub torn_logged: Mutex<Option<Instant>>,
+    /// Entities by name, and whether a sweep of them met mostly items that were there already.
+    pub items_expected: DashMap<String, bool>,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,
     pub gap: Gap,
     /// A debt of uncertain end was taken up.
@@ -172,6 +177,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn ruleset(&self) -> Arc<Ruleset> {
         (self.rulesets)()
+    }
+
+    /// Whether it is worth while to look at the items of swept rows first.
+    pub fn items_expected(&self, entity: &str) -> bool {
+        self.items_expected.get(entity).is_some_and(|expected| *expected)
+    }
+
+    pub fn expect_items(&self, entity: &str, expected: bool) {
+        if self.items_expected(entity) != expected {
+            self.items_expected.insert(entity.to_owned(), expected);
+        }
     }
 
     /// Starts a task of the mirror; it is dropped when the mirror aborts.

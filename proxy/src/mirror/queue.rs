@@ -70,6 +70,8 @@ pub enum RefreshEnd {
     /// The row itself cannot be mirrored. Unless it is `owed` already, the caller must owe it.
     Parked {
         owed: bool,
+        /// Names rows: for reports, never for logs.
+        reason: String,
     },
     /// A store refused; nothing of the table will work until its cause is gone.
     Refused(String),

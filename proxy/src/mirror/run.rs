@@ -17,9 +17,11 @@ use segue_rules::refresh::{
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
-use self::prepare::{frozen, look_up_tags, machine};
+use self::prepare::{frozen, machine};
 pub(crate) use self::together::{Group, run_groups};
+use super::beforehand::Beforehand;
 use super::bookkeeping;
+use super::bulk::Together;
 use super::expand;
 use super::parts::{Shared, entity_named};
 use super::queue::{Batch, Priority, Target};
@@ -85,9 +87,9 @@ fn refused(reason: String) -> Outcome {
 }
 
 /// What the last read of the row found.
-struct Read {
-    image: RowImage,
-    item: Option<Item>,
+pub(super) struct Read {
+    pub image: RowImage,
+    pub item: Option<Item>,
     /// MySQL's spelling of the key, where it is another one: under our spelling there is no row,
     /// and an item that was made under it must go.
     respelled: Option<Vec<Cell>>,
@@ -96,22 +98,22 @@ struct Read {
 }
 
 /// Everything one key's run needs.
-struct Run<'a> {
-    shared: &'a Shared,
-    ruleset: &'a Ruleset,
-    entity: &'a Entity,
-    table: &'a DynamoTable,
-    target: &'a Target,
-    me: Owner,
+pub(super) struct Run<'a> {
+    pub shared: &'a Shared,
+    pub ruleset: &'a Ruleset,
+    pub entity: &'a Entity,
+    pub table: &'a DynamoTable,
+    pub target: &'a Target,
+    pub me: Owner,
     /// The item key hangs on rows of other tables.
-    joins_decide: bool,
+    pub joins_decide: bool,
 }
 
 /// Refreshes keys of one entity; `settle` hears of each as soon as it ends.
 pub(crate) async fn run_batch(
     shared: &Arc<Shared>,
     Batch { priority, keys: batch }: Batch,
-    settle: impl Fn(&Target, Ended),
+    settle: impl Fn(&Target, Ended) + Sync,
 ) {
     let ruleset = shared.ruleset();
     let Some((first, _)) = batch.first() else { return };
@@ -130,9 +132,8 @@ pub(crate) async fn run_batch(
         batch.iter().for_each(|(target, _)| settle(target, (outcome(), BTreeSet::new())));
         return;
     }
-    if priority != Priority::Live {
-        look_up_tags(shared, entity, table, &batch).await;
-    }
+    let look = Beforehand { shared, entity, table };
+    let found = look.at_items(priority, &batch).await;
     // Everything that conditions will rest on is looked up before MySQL is read.
     let moment = shared.tags.now();
     let machines: Vec<_> = batch
@@ -152,7 +153,6 @@ pub(crate) async fn run_batch(
             return;
         }
     };
-    let seen = shared.forthcoming.now();
     let joins_decide = expand::joins_decide_key(&ruleset, entity);
     let width = entity.view.key_width;
     let mut rows: BTreeMap<Vec<Cell>, ViewRow> =
@@ -160,6 +160,10 @@ pub(crate) async fn run_batch(
     // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
     let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
     let respelled = rows.keys().any(|key| !asked.contains(key));
+    if priority == Priority::Sweep && !respelled {
+        let batch = Together { shared, ruleset: &ruleset, entity, table, joins_decide };
+        return batch.run(machines, rows, found, moment, settle).await;
+    }
     let runs = machines.into_iter().map(|(target, mut machine)| {
         let found = rows.remove(&target.key);
         let (ruleset, settle) = (&ruleset, &settle);
@@ -169,7 +173,7 @@ pub(crate) async fn run_batch(
             let run = Run { shared, ruleset, entity, table, target, me, joins_decide };
             let first = match found {
                 None if respelled => None,
-                found => Some(run.image(found, moment, seen)),
+                found => Some(run.image(found, moment)),
             };
             let outcome = match run.go(&mut machine, first).await {
                 Ok(outcome) | Err(outcome) => outcome,
@@ -185,14 +189,24 @@ pub(crate) async fn run_batch(
 
 impl Run<'_> {
     async fn go(&self, machine: &mut Refresh, first: Option<Read>) -> Result<Outcome, Outcome> {
-        let mut read = match first {
+        let read = match first {
             Some(read) => read,
             None => self.read().await?,
         };
+        let step = machine.next(Event::Row(read.image.clone()));
+        self.go_on(machine, read, step).await
+    }
+
+    /// From any step on; `read`: what the row was when it was read last.
+    pub(super) async fn go_on(
+        &self,
+        machine: &mut Refresh,
+        mut read: Read,
+        mut step: Step,
+    ) -> Result<Outcome, Outcome> {
         let mut conflicts = 0;
-        let mut event = Event::Row(read.image.clone());
         loop {
-            event = match machine.next(event) {
+            let event = match step {
                 Step::ReadRow => {
                     conflicts += 1;
                     if conflicts > limits::REFRESH_CONFLICTS_MAX {
@@ -231,6 +245,7 @@ impl Run<'_> {
                     return Ok(read.respelled.map_or(Outcome::Done, Outcome::Respelled));
                 }
             };
+            step = machine.next(event);
         }
     }
 
@@ -262,18 +277,20 @@ impl Run<'_> {
         let moment = self.shared.tags.now();
         let keys = std::slice::from_ref(&self.target.key);
         let row = self.shared.control.view(self.entity, keys).await?.into_iter().next();
-        Ok(self.image(row, moment, self.shared.forthcoming.now()))
+        Ok(self.image(row, moment))
     }
 
     /// With whole transactions, what was read may be written alone only if it shows no other key's commit.
-    fn may_write(&self, read: &Read) -> Result<(), Outcome> {
+    pub(super) fn may_write(&self, read: &Read) -> Result<(), Outcome> {
         match self.shared.sight([self.target], &BTreeSet::new(), read.seen, false) {
             Sight::Overtaken => Err(Outcome::Overtaken),
             Sight::Clear | Sight::Torn => Ok(()),
         }
     }
 
-    fn image(&self, row: Option<ViewRow>, moment: Moment, seen: u64) -> Read {
+    pub(super) fn image(&self, row: Option<ViewRow>, moment: Moment) -> Read {
+        // Of a moment after the read: commits that it cannot show as well, which does no harm.
+        let seen = self.shared.forthcoming.now();
         let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled, seen };
         let Some(row) = row else { return gone(None) };
         let spelled = &row.main[..self.entity.view.key_width.min(row.main.len())];
@@ -301,9 +318,7 @@ impl Run<'_> {
         expect: Condition,
         may_come_late: bool,
     ) -> Result<Event, Outcome> {
-        let tag = uuid::Uuid::new_v4().to_string();
-        let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
-        item.insert(BOOKKEEPING.to_owned(), map);
+        let tag = self.stamp(&mut item);
         let mut expect = expected(expect);
         self.pause().await;
         loop {
@@ -335,8 +350,16 @@ impl Run<'_> {
         }
     }
 
+    /// Gives the item its bookkeeping, with a fresh tag.
+    pub(super) fn stamp(&self, item: &mut Item) -> String {
+        let tag = uuid::Uuid::new_v4().to_string();
+        let map = bookkeeping::stamp(&self.me, &tag, &self.ruleset.fingerprint, SystemTime::now());
+        item.insert(BOOKKEEPING.to_owned(), map);
+        tag
+    }
+
     /// The run ends where the item's partition is paused: others need its place.
-    fn wait_for_partition(&self, key: &ItemKey) -> Result<(), Outcome> {
+    pub(super) fn wait_for_partition(&self, key: &ItemKey) -> Result<(), Outcome> {
         match self.shared.paces.paused(key, self.shared.now()) {
             Some(until) => Err(Outcome::Paused(until)),
             None => Ok(()),
@@ -371,7 +394,7 @@ impl Run<'_> {
     }
 
     /// Remembers what a write's answer taught about the item key.
-    fn learnt(&self, key: &ItemKey, event: Event) -> Event {
+    pub(super) fn learnt(&self, key: &ItemKey, event: Event) -> Event {
         let (tags, homes) = (&self.shared.tags, &self.shared.homes);
         match Lesson::of(&event) {
             Some(Lesson::Written { tag }) => {
@@ -426,7 +449,7 @@ impl Run<'_> {
         }
     }
 
-    fn count(&self, action: &str) {
+    pub(super) fn count(&self, action: &str) {
         self.shared.metrics.items.with_label_values(&[self.target.entity.as_ref(), action]).inc();
     }
 }

@@ -1,88 +1,77 @@
-//! What a sweep needs from the mirror: its tickets, reads of both stores, refreshes at low priority.
-//! Never here: the order in which a sweep goes through a table (see `movement`).
+//! Reads of both stores for whoever goes through whole tables: keys, rows, items, and what differs.
+//! Never here: refreshes, or the order in which a table is gone through (see `movement`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use parking_lot::Mutex;
 use segue_config::limits;
-use segue_rules::entity::{DynamoTable, Entity, Ruleset};
-use segue_rules::refresh::is_stray;
-use segue_rules::txn::{Dirty, DirtyEntry, OldImage};
-use segue_rules::value::{Cell, Item, ItemKey, SourceKey, TableName};
-use tokio::sync::oneshot;
+use segue_rules::diff::{Verdict, judge};
+use segue_rules::entity::{BuildError, Built, DynamoTable, Entity, Ruleset};
+use segue_rules::refresh::{Owner, is_stray};
+use segue_rules::value::{Attribute, Cell, Item, ItemKey, TableName};
 
-use super::Mirror;
 use super::bookkeeping;
-use super::expand::target;
-use super::ledger::Ending;
 use super::lookup::quote;
-use super::parts::{Shared, entity_named};
-use super::queue::{Priority, RefreshEnd, Waiter};
-use super::sweeps::SweepProgress;
-use crate::dynamo;
+use super::parts::entity_named;
+use crate::dynamo::{self, Expect, Store, StoreError};
+use crate::mysql::control::{Control, ControlError, ViewRow};
 
-/// A store could not be read, or refuses; the sweep starts anew later.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SurveyError(pub String);
-
-/// The right to carry out one owed sweep. Dropped, the sweep stays owed and starts anew.
-pub struct SweepTicket {
-    shared: Arc<Shared>,
-    pub table: TableName,
+/// A store could not be read, or refuses.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct SurveyError {
     pub reason: String,
-    progress: Arc<Mutex<SweepProgress>>,
-    ended: bool,
+    /// The same may work in a moment.
+    pub passing: bool,
 }
 
-impl SweepTicket {
-    /// Notes how far the sweep is.
-    pub fn note(&self, change: impl FnOnce(&mut SweepProgress)) {
-        change(&mut self.progress.lock());
-    }
-
-    /// Everything was gone through.
-    pub fn done(mut self) {
-        self.ended = true;
-        let waiters = {
-            let mut state = self.shared.state.lock();
-            let waiters = state.sweeps.done(&self.table, self.shared.now());
-            for entry in &waiters {
-                state.ledger.set_aside(*entry, false);
-            }
-            self.shared.set_gauges(&state);
-            waiters
-        };
-        self.shared.end_work(waiters.into_iter().map(|entry| (entry, Ending::Applied)));
-        self.shared.sweep_ready.notify_one();
-    }
-
-    /// It could not be finished.
-    pub fn failed(mut self, reason: String) {
-        self.fail(reason, limits::SWEEP_RETRY_MS);
-    }
-
-    /// Only another ruleset lets it start.
-    pub fn held(mut self, reason: String) {
-        self.fail(reason, limits::SWEEP_HELD_MS);
-    }
-
-    fn fail(&mut self, reason: String, pause_ms: u64) {
-        self.ended = true;
-        let retry_at = self.shared.now() + Duration::from_millis(pause_ms);
-        self.shared.state.lock().sweeps.failed(&self.table, reason, retry_at);
-        self.shared.sweep_ready.notify_one();
+impl SurveyError {
+    pub fn refused(reason: impl Into<String>) -> SurveyError {
+        SurveyError { reason: reason.into(), passing: false }
     }
 }
 
-impl Drop for SweepTicket {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.fail("interrupted".to_owned(), limits::SWEEP_RETRY_MS);
-        }
+impl From<ControlError> for SurveyError {
+    fn from(error: ControlError) -> Self {
+        let passing = matches!(error, ControlError::Transient(_));
+        SurveyError { reason: error.to_string(), passing }
     }
+}
+
+impl From<StoreError> for SurveyError {
+    fn from(error: StoreError) -> Self {
+        let passing = matches!(error, StoreError::Transient { .. });
+        SurveyError { reason: error.to_string(), passing }
+    }
+}
+
+/// How the item of one driving row stands.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub row_key: Vec<Cell>,
+    /// `None`: the row has no item, or none that can be written.
+    pub item_key: Option<ItemKey>,
+    pub standing: Standing,
+    /// Equal for equal sights of row and item: tells whether either of them moves.
+    pub print: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No row, or one without an item.
+    NoItem,
+    Item(Verdict),
+    /// The row has an item that cannot be written.
+    Unbuildable(String),
+}
+
+/// Both stores, to be read and compared. Cheap to clone.
+#[derive(Clone)]
+pub struct Survey {
+    pub(super) control: Control,
+    pub(super) store: Store,
 }
 
 /// An item of ours, as its bookkeeping names it.
@@ -99,82 +88,13 @@ pub struct ItemPage {
     /// All items of the page.
     pub items: u64,
     /// Items without readable bookkeeping.
-    pub foreign: u64,
+    pub foreign: Vec<ItemKey>,
     pub next: Option<Item>,
 }
 
-impl Mirror {
-    /// The next owed sweep that may start, oldest first; `None` when the mirror stops.
-    pub async fn next_sweep(&self) -> Option<SweepTicket> {
-        let shared = &self.shared;
-        loop {
-            let (started, due) = {
-                let mut state = shared.state.lock();
-                let now = shared.now();
-                (state.sweeps.start(now), state.sweeps.next_due())
-            };
-            if let Some((table, reason, progress)) = started {
-                shared.metrics.sweeps.with_label_values(&[&*table]).inc();
-                return Some(SweepTicket {
-                    shared: shared.clone(),
-                    table,
-                    reason,
-                    progress,
-                    ended: false,
-                });
-            }
-            let due = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = shared.stop.cancelled() => return None,
-                () = shared.sweep_ready.notified() => {}
-                () = due => {}
-            }
-        }
-    }
-
-    /// Whether this entity's items may be touched now.
-    pub fn serves(&self, entity: &Entity) -> bool {
-        (self.shared.served)(&entity.source)
-    }
-
-    /// The live ruleset.
-    pub fn ruleset(&self) -> Arc<Ruleset> {
-        self.shared.ruleset()
-    }
-
-    /// Refreshes one driving row after everything live; `stale`: an item key it may have had.
-    /// It is queued when this returns; the answer comes by the future.
-    pub fn refresh(
-        &self,
-        entity: &Entity,
-        row_key: Vec<Cell>,
-        stale: Option<ItemKey>,
-    ) -> impl Future<Output = RefreshEnd> + Send + use<> {
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut state = self.shared.state.lock();
-            let waiter = Some(Waiter::Caller(sender));
-            let target = target(entity, row_key);
-            state.request(target, stale, waiter, Priority::Sweep);
-        }
-        self.shared.work.notify_one();
-        let stop = self.shared.stop.clone();
-        async move {
-            let answer = stop.run_until_cancelled(receiver).await.and_then(Result::ok);
-            answer.unwrap_or_else(|| RefreshEnd::Refused("the mirror stopped".to_owned()))
-        }
-    }
-
-    /// Owes one row by itself, so that it outlives the sweep that could not mirror it.
-    pub async fn owe_row(&self, table: &TableName, key: Vec<Cell>) {
-        let dirty = Dirty::Key(SourceKey { table: table.clone(), key });
-        let entry = DirtyEntry { dirty, old_image: OldImage::NotNeeded };
-        self.owe(self.ruleset(), vec![entry], None).await.committed(None);
+impl Survey {
+    pub fn new(control: Control, store: Store) -> Survey {
+        Survey { control, store }
     }
 
     /// The next driving keys in key order.
@@ -183,8 +103,23 @@ impl Mirror {
         entity: &Entity,
         last: Option<&[Cell]>,
     ) -> Result<Vec<Vec<Cell>>, SurveyError> {
-        let scanned = self.shared.control.scan_keys(entity, last, limits::SWEEP_SCAN_KEYS).await;
-        scanned.map_err(|error| SurveyError(error.to_string()))
+        Ok(self.control.scan_keys(entity, last, limits::SWEEP_SCAN_KEYS).await?)
+    }
+
+    /// About how many rows a table has.
+    pub async fn row_estimate(&self, table: &TableName) -> Option<u64> {
+        if let Some(count) = self.row_count(table).await {
+            return Some(count);
+        }
+        let sql = "SELECT table_rows FROM information_schema.tables \
+            WHERE table_schema = DATABASE() AND table_name = ?";
+        let name = Cell::Text(table.to_string());
+        let rows = self.control.select(sql, &[name]).await.ok()?;
+        match rows.first()?.first()? {
+            Cell::Int(count) => u64::try_from(*count).ok(),
+            Cell::UInt(count) => Some(*count),
+            _ => None,
+        }
     }
 
     /// How many rows a table has, where that is quick to tell.
@@ -194,7 +129,7 @@ impl Mirror {
             "SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {COUNTED_MAX}) AS counted",
             quote(table)
         );
-        let rows = self.shared.control.select(&sql, &[]).await.ok()?;
+        let rows = self.control.select(&sql, &[]).await.ok()?;
         let count = match rows.first()?.first()? {
             Cell::Int(count) => u64::try_from(*count).ok()?,
             Cell::UInt(count) => *count,
@@ -203,24 +138,125 @@ impl Mirror {
         (count < COUNTED_MAX).then_some(count)
     }
 
-    /// The next page of a DynamoDB table's items.
+    /// The next page of a DynamoDB table's items, of one part of so many (`segment`).
     pub async fn items(
         &self,
         ruleset: &Ruleset,
         table: &DynamoTable,
         from: Option<Item>,
+        segment: (i32, i32),
     ) -> Result<ItemPage, SurveyError> {
-        let page = self.shared.store.scan(table, from, (0, 1)).await;
-        let page = page.map_err(|error| SurveyError(error.to_string()))?;
-        let mut out = ItemPage { ours: Vec::new(), items: 0, foreign: 0, next: page.next };
+        let page = self.store.scan(table, from, segment).await?;
+        let items = page.items.len() as u64;
+        let mut out = ItemPage { ours: Vec::new(), items, foreign: Vec::new(), next: page.next };
         for item in &page.items {
-            out.items += 1;
             match owned(ruleset, table, item) {
                 Some(owned) => out.ours.push(owned),
-                None => out.foreign += 1,
+                None => out.foreign.extend(dynamo::key_of(table, item)),
             }
         }
         Ok(out)
+    }
+
+    /// Compares the items of these driving rows with their rows: one look for each key, in order. The row
+    /// is read first, so an item that is older than its row is on its way at most.
+    pub async fn compare(
+        &self,
+        entity: &Entity,
+        table: &DynamoTable,
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<Look>, SurveyError> {
+        let now = SystemTime::now();
+        let width = entity.view.key_width;
+        let rows = self.control.view(entity, keys).await?;
+        let rows: HashMap<&[Cell], &ViewRow> =
+            rows.iter().map(|row| (&row.main[..width.min(row.main.len())], row)).collect();
+        let row = |key: &Vec<Cell>| rows.get(key.as_slice()).copied();
+        let built: Vec<_> = keys
+            .iter()
+            .map(|key| row(key).map(|row| entity.build(&row.main, &row.children)))
+            .collect();
+        let wanted: BTreeSet<ItemKey> =
+            built.iter().flatten().flatten().map(|built| built.key.clone()).collect();
+        let items = match wanted.is_empty() {
+            true => Vec::new(),
+            false => self.store.get_many(table, &wanted).await?,
+        };
+        let items: HashMap<ItemKey, Item> = items
+            .into_iter()
+            .filter_map(|item| Some((dynamo::key_of(table, &item)?, item)))
+            .collect();
+        let looks = keys.iter().zip(built).map(|(key, built)| {
+            let (item_key, standing, found) = match built {
+                None | Some(Err(BuildError::KeyAbsent { .. })) => (None, Standing::NoItem, None),
+                Some(Err(error)) => (None, Standing::Unbuildable(error.to_string()), None),
+                Some(Ok(Built { key: item_key, item, .. })) => {
+                    let found = items.get(&item_key);
+                    let me =
+                        Owner { entity: entity.name.clone(), key: bookkeeping::encode_key(key) };
+                    let is_owned =
+                        found.is_some_and(|item| bookkeeping::read(item).owner == Some(me));
+                    let is_over = expired(entity, &item, now);
+                    let verdict = judge(&item, found, is_owned, is_over);
+                    (Some(item_key), Standing::Item(verdict), found)
+                }
+            };
+            Look { row_key: key.clone(), item_key, standing, print: print(row(key), found) }
+        });
+        Ok(looks.collect())
+    }
+
+    /// An item of ours, if it still stands there as ours and is a stray.
+    pub async fn stray_again(
+        &self,
+        ruleset: &Ruleset,
+        table: &DynamoTable,
+        key: &ItemKey,
+    ) -> Result<Option<OwnedItem>, SurveyError> {
+        let Some(item) = self.store.get(table, key).await? else { return Ok(None) };
+        match owned(ruleset, table, &item) {
+            Some(owned) => Ok(self.strays(vec![owned]).await?.pop()),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether an item without readable bookkeeping stands at the key.
+    pub async fn is_foreign(
+        &self,
+        ruleset: &Ruleset,
+        table: &DynamoTable,
+        key: &ItemKey,
+    ) -> Result<bool, SurveyError> {
+        let item = self.store.get(table, key).await?;
+        Ok(item.is_some_and(|item| owned(ruleset, table, &item).is_none()))
+    }
+
+    /// Deletes an item without readable bookkeeping, as long as it is one.
+    pub async fn remove_foreign(
+        &self,
+        ruleset: &Ruleset,
+        table: &DynamoTable,
+        key: &ItemKey,
+    ) -> Result<(), SurveyError> {
+        let Some(item) = self.store.get(table, key).await? else { return Ok(()) };
+        if owned(ruleset, table, &item).is_some() {
+            return Ok(());
+        }
+        let expect = bookkeeping::read(&item).tag.map_or(Expect::Untagged, Expect::Tag);
+        // Where the condition fails somebody else has taken the place meanwhile.
+        self.store.delete(table, key, &expect).await?;
+        Ok(())
+    }
+
+    /// Statements that MySQL works on now.
+    pub async fn threads_running(&self) -> Result<u64, SurveyError> {
+        let rows = self.control.select("SHOW GLOBAL STATUS LIKE 'Threads_running'", &[]).await?;
+        let text = rows.first().and_then(|row| row.get(1));
+        match text {
+            Some(Cell::Text(text)) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| SurveyError::refused("MySQL does not tell its running threads"))
     }
 
     /// Those items whose row is gone or lives under another item key.
@@ -233,8 +269,7 @@ impl Mirror {
         for items in by_entity.into_values() {
             let Some(entity) = items.first().map(|item| item.entity.clone()) else { continue };
             let keys: Vec<Vec<Cell>> = items.iter().map(|item| item.row_key.clone()).collect();
-            let rows = self.shared.control.view(&entity, &keys).await;
-            let rows = rows.map_err(|error| SurveyError(error.to_string()))?;
+            let rows = self.control.view(&entity, &keys).await?;
             let width = entity.view.key_width;
             let homes: BTreeMap<&[Cell], Option<ItemKey>> = rows
                 .iter()
@@ -247,6 +282,25 @@ impl Mirror {
         }
         Ok(strays)
     }
+}
+
+/// Whether the item's time to live is over, so that DynamoDB removes it without anybody's doing.
+fn expired(entity: &Entity, item: &Item, now: SystemTime) -> bool {
+    let ttl = entity.ttl_attribute().and_then(|name| item.get(name));
+    let Some(Attribute::N(seconds)) = ttl else { return false };
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    seconds.parse::<u64>().is_ok_and(|seconds| seconds <= now)
+}
+
+/// Equal for equal rows and items.
+fn print(row: Option<&ViewRow>, found: Option<&Item>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match row {
+        Some(row) => (&row.main, &row.children).hash(&mut hasher),
+        None => 0.hash(&mut hasher),
+    }
+    found.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn owned(ruleset: &Ruleset, table: &DynamoTable, item: &Item) -> Option<OwnedItem> {

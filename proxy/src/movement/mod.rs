@@ -1,10 +1,26 @@
-//! Goes through whole tables: carries out owed sweeps, one at a time, behind live refreshes.
+//! Goes through whole tables: owed sweeps, one at a time, behind live refreshes; backfill, comparisons, repairs.
 //! Never here: spawning tasks, reading the stores directly, deciding that a sweep is owed.
 
+mod backfill;
+mod checkpoint;
+mod flight;
+mod persist;
+mod progress;
+mod repair;
 mod sweep;
+mod throttle;
+mod verify;
 
 use std::pin::Pin;
 use std::sync::Arc;
+
+pub use backfill::{Backfill, BackfillError, BackfillOptions, BackfillReport, Copied, ParkedRow};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use progress::{Part, Progress};
+pub use repair::{Repair, RepairCounts};
+pub use verify::{
+    Class, Difference, NamedDifference, Tally, Verifier, VerifyError, VerifyOptions, VerifyReport,
+};
 
 use crate::mirror::Mirror;
 

@@ -2,14 +2,13 @@
 //! Never here: which sweep is next, what a refresh does.
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use segue_config::limits;
 use segue_rules::entity::{DynamoTable, Entity, EntityId, Ruleset};
 use segue_rules::value::{Cell, ItemKey};
 
+use super::flight::Flight;
 use crate::mirror::{Mirror, RefreshEnd, SurveyError, SweepTicket};
 
 /// Refreshes everything that rows of the ticket's table can show in.
@@ -22,7 +21,7 @@ pub(super) async fn sweep(mirror: &Mirror, ticket: &SweepTicket) -> Result<(), S
     let mut rows_total = Some(0);
     for source in sources {
         let drives = entities.iter().filter(|entity| entity.source == *source).count() as u64;
-        let rows = mirror.row_count(source).await;
+        let rows = mirror.survey().row_count(source).await;
         rows_total = rows_total.zip(rows).map(|(sum, rows)| sum + rows * drives);
     }
     ticket.note(|progress| {
@@ -42,7 +41,7 @@ pub(super) async fn sweep(mirror: &Mirror, ticket: &SweepTicket) -> Result<(), S
     // A contract that came in the meantime may show the rows elsewhere.
     match Arc::ptr_eq(&ruleset, &mirror.ruleset()) {
         true => Ok(()),
-        false => Err(SurveyError("the contract changed meanwhile".to_owned())),
+        false => Err(SurveyError::refused("the contract changed meanwhile")),
     }
 }
 
@@ -68,18 +67,19 @@ async fn refresh_rows(
     ticket: &SweepTicket,
     entity: &Arc<Entity>,
 ) -> Result<(), SurveyError> {
+    let survey = mirror.survey();
     let mut last: Option<Vec<Cell>> = None;
-    let mut flight = Flight::new(mirror, ticket);
+    let mut flight = Flight::new(mirror, limits::SWEEP_REFRESHES_IN_FLIGHT);
     loop {
-        let keys = mirror.driving_keys(entity, last.as_deref()).await?;
+        let keys = survey.driving_keys(entity, last.as_deref()).await?;
         let Some(end) = keys.last().cloned() else { break };
         for key in keys {
-            flight.launch(entity, key, None).await?;
+            launch(&mut flight, ticket, mirror, (entity.clone(), key), None).await?;
             ticket.note(|progress| progress.rows += 1);
         }
         last = Some(end);
     }
-    flight.land().await
+    land(&mut flight, ticket, mirror).await
 }
 
 async fn refresh_strays(
@@ -89,75 +89,71 @@ async fn refresh_strays(
     table: &DynamoTable,
     names: &BTreeSet<&str>,
 ) -> Result<(), SurveyError> {
+    let survey = mirror.survey();
     let mut from = None;
-    let mut flight = Flight::new(mirror, ticket);
+    let mut flight = Flight::new(mirror, limits::SWEEP_REFRESHES_IN_FLIGHT);
     loop {
-        let page = mirror.items(ruleset, table, from).await?;
+        let page = survey.items(ruleset, table, from, (0, 1)).await?;
         ticket.note(|progress| {
             progress.items += page.items;
-            progress.foreign += page.foreign;
+            progress.foreign += page.foreign.len() as u64;
         });
         let mut ours = page.ours;
         ours.retain(|item| names.contains(&*item.entity.name));
-        for stray in mirror.strays(ours).await? {
+        for stray in survey.strays(ours).await? {
             ticket.note(|progress| progress.strays += 1);
-            flight.launch(&stray.entity, stray.row_key, Some(stray.key)).await?;
+            let row = (stray.entity, stray.row_key);
+            launch(&mut flight, ticket, mirror, row, Some(stray.key)).await?;
         }
         match page.next {
             Some(next) => from = Some(next),
             None => break,
         }
     }
-    flight.land().await
+    land(&mut flight, ticket, mirror).await
 }
 
-type Landing = (Arc<Entity>, Vec<Cell>, RefreshEnd);
-type Refreshing = Pin<Box<dyn Future<Output = Landing> + Send>>;
+/// One row of the sweep that is being refreshed.
+type Row = (Arc<Entity>, Vec<Cell>);
 
-/// Refreshes under way, never more than the limit.
-struct Flight<'a> {
-    mirror: &'a Mirror,
-    ticket: &'a SweepTicket,
-    refreshes: FuturesUnordered<Refreshing>,
+async fn launch(
+    flight: &mut Flight<Row>,
+    ticket: &SweepTicket,
+    mirror: &Mirror,
+    (entity, key): Row,
+    stale: Option<ItemKey>,
+) -> Result<(), SurveyError> {
+    while flight.is_full() {
+        land_one(flight, ticket, mirror).await?;
+    }
+    flight.launch((entity.clone(), key.clone()), &entity, key, stale);
+    Ok(())
 }
 
-impl<'a> Flight<'a> {
-    fn new(mirror: &'a Mirror, ticket: &'a SweepTicket) -> Self {
-        Flight { mirror, ticket, refreshes: FuturesUnordered::new() }
-    }
-
-    async fn launch(
-        &mut self,
-        entity: &Arc<Entity>,
-        key: Vec<Cell>,
-        stale: Option<ItemKey>,
-    ) -> Result<(), SurveyError> {
-        while self.refreshes.len() >= limits::SWEEP_REFRESHES_IN_FLIGHT {
-            self.land_one().await?;
-        }
-        let refresh = self.mirror.refresh(entity, key.clone(), stale);
-        let entity = entity.clone();
-        self.refreshes.push(Box::pin(async move { (entity, key, refresh.await) }));
-        Ok(())
-    }
-
-    async fn land_one(&mut self) -> Result<bool, SurveyError> {
-        let Some((entity, key, end)) = self.refreshes.next().await else { return Ok(false) };
-        match end {
-            RefreshEnd::Done => {}
-            RefreshEnd::Parked { owed } => {
-                self.ticket.note(|progress| progress.parked += 1);
-                if !owed {
-                    self.mirror.owe_row(&entity.source, key).await;
-                }
+async fn land_one(
+    flight: &mut Flight<Row>,
+    ticket: &SweepTicket,
+    mirror: &Mirror,
+) -> Result<bool, SurveyError> {
+    let Some(((entity, key), end)) = flight.land().await else { return Ok(false) };
+    match end {
+        RefreshEnd::Done => {}
+        RefreshEnd::Parked { owed, .. } => {
+            ticket.note(|progress| progress.parked += 1);
+            if !owed {
+                mirror.owe_row(&entity.source, key).await;
             }
-            RefreshEnd::Refused(reason) => return Err(SurveyError(reason)),
         }
-        Ok(true)
+        RefreshEnd::Refused(reason) => return Err(SurveyError::refused(reason)),
     }
+    Ok(true)
+}
 
-    async fn land(mut self) -> Result<(), SurveyError> {
-        while self.land_one().await? {}
-        Ok(())
-    }
+async fn land(
+    flight: &mut Flight<Row>,
+    ticket: &SweepTicket,
+    mirror: &Mirror,
+) -> Result<(), SurveyError> {
+    while land_one(flight, ticket, mirror).await? {}
+    Ok(())
 }

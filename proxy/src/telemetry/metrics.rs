@@ -45,6 +45,9 @@ pub struct Metrics {
     transactions: IntCounterVec,
     /// Items written, deleted, found equal, by entity name and action.
     pub items: IntCounterVec,
+    /// Write capacity units of puts and deletes that were answered, by DynamoDB table: one for each KB begun of
+    /// the new item. Indexes, and larger items that were replaced, cost more.
+    pub write_units: IntCounterVec,
     /// Refusals by code.
     pub refusals: IntCounterVec,
     /// Client connections open now.
@@ -242,6 +245,12 @@ fn paces(registry: &Registry) -> (IntGaugeVec, IntGaugeVec) {
     (pace, paused)
 }
 
+fn written(r: &Registry) -> (IntCounterVec, IntCounterVec) {
+    let items = counters(r, "segue_items_total", "Items by action.", &["entity", "action"]);
+    let help = "Write capacity units by table, at least: indexes come on top.";
+    (items, counters(r, "segue_write_units_total", help, &["table"]))
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
@@ -250,6 +259,7 @@ impl Metrics {
         let (faults, fault_rules) = faults(&r);
         let (pace, partitions_paused) = paces(&r);
         let transactions = transactions(&r);
+        let (items, write_units) = written(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -282,7 +292,8 @@ impl Metrics {
             partitions_paused,
             hot_keys: Mutex::new(Vec::new()),
             transactions,
-            items: counters(&r, "segue_items_total", "Items by action.", &["entity", "action"]),
+            items,
+            write_units,
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
             connections: gauge(&r, "segue_connections", "Client connections open."),
             connections_total: counter(

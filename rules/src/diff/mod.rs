@@ -32,6 +32,38 @@ impl fmt::Display for AttributeDifference {
     }
 }
 
+/// How the item that stands at a row's item key compares with the one that should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Equal,
+    /// There is none.
+    Missing,
+    /// There is none, and its time to live is over.
+    Expired,
+    /// At least one difference.
+    Different(Vec<AttributeDifference>),
+}
+
+/// Compares a row's item with what was found at its key. `is_owned`: the bookkeeping of what was found names this
+/// row; without it, nobody could tell later whose item it is. `is_over`: its time to live is.
+pub fn judge(expected: &Item, found: Option<&Item>, is_owned: bool, is_over: bool) -> Verdict {
+    let Some(found) = found else {
+        return if is_over { Verdict::Expired } else { Verdict::Missing };
+    };
+    let mut differences = compare_items(expected, found);
+    if !is_owned {
+        differences.push(AttributeDifference {
+            attribute: BOOKKEEPING.to_owned(),
+            expected: None,
+            actual: found.get(BOOKKEEPING).cloned(),
+        });
+    }
+    match differences.is_empty() {
+        true => Verdict::Equal,
+        false => Verdict::Different(differences),
+    }
+}
+
 /// Every attribute in which the items differ, by name; the bookkeeping attribute is no difference.
 pub fn compare_items(expected: &Item, actual: &Item) -> Vec<AttributeDifference> {
     let names: BTreeSet<&String> = expected.keys().chain(actual.keys()).collect();
@@ -127,6 +159,20 @@ mod tests {
         let right = item(&[("a", number("1")), (BOOKKEEPING, Attribute::Null)]);
         assert!(compare_items(&left, &right).is_empty());
         assert!(compare_items(&right, &left).is_empty());
+    }
+
+    #[test]
+    fn an_item_is_judged_by_content_and_owner() {
+        let (one, two) = (item(&[("a", number("1"))]), item(&[("a", number("2"))]));
+        assert_eq!(judge(&one, Some(&one), true, false), Verdict::Equal);
+        assert_eq!(judge(&one, None, false, false), Verdict::Missing);
+        assert_eq!(judge(&one, None, false, true), Verdict::Expired);
+        let names = |verdict| match verdict {
+            Verdict::Different(found) => found.into_iter().map(|d| d.attribute).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!(names(judge(&one, Some(&two), true, true)), ["a"]);
+        assert_eq!(names(judge(&one, Some(&one), false, false)), [BOOKKEEPING]);
     }
 
     #[test]

@@ -49,6 +49,8 @@ const STOPWATCH: Placement = Placement {
         "proxy/src/session/idle.rs",
         // It times its own requests for the metrics.
         "proxy/src/dynamo",
+        // It paces itself and says how long it took.
+        "proxy/src/movement",
         // Its writer paces its syncs.
         "proxy/src/journal",
         "model/src/explore.rs",

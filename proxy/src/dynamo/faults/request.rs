@@ -41,6 +41,9 @@ impl Request {
         for name in body["RequestItems"].as_object().into_iter().flat_map(|items| items.keys()) {
             note(&Value::from(name.as_str()));
         }
+        for (table, _) in inserts(&body) {
+            note(&Value::from(table));
+        }
         Request { operation, tables, body }
     }
 
@@ -58,10 +61,12 @@ impl Request {
                 .flat_map(|write| write.as_object().into_iter().flat_map(|w| w.values()))
                 .any(in_part)
             || { reads }.any(has)
+            || inserts(&self.body).any(|(_, item)| has(&item))
     }
 
     pub fn writes(&self) -> bool {
-        matches!(self.operation.as_str(), "PutItem" | "DeleteItem" | "UpdateItem")
+        let operation = self.operation.as_str();
+        matches!(operation, "PutItem" | "DeleteItem" | "UpdateItem" | "BatchExecuteStatement")
     }
 
     /// Reads that may lag behind: those that do not ask for strong consistency.
@@ -92,6 +97,19 @@ fn in_order(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(in_order).collect(),
         other => other.clone(),
     }
+}
+
+/// Table and item of each INSERT of a batch of PartiQL statements, as Segue writes them.
+fn inserts(body: &Value) -> impl Iterator<Item = (&str, Value)> {
+    let statements = body["Statements"].as_array().into_iter().flatten();
+    statements.filter_map(|statement| {
+        let text = statement["Statement"].as_str()?;
+        let (table, rest) = text.strip_prefix("INSERT INTO \"")?.split_once('"')?;
+        let names = rest.split("': ?").filter_map(|part| Some(part.split_once('\'')?.1));
+        let names = names.map(|name| name.replace("''", "'"));
+        let values = statement["Parameters"].as_array()?.iter().cloned();
+        Some((table, Value::Object(names.zip(values).collect())))
+    })
 }
 
 /// The `Put`, `Delete`, `Update`, `Get` and `ConditionCheck` of a transaction.

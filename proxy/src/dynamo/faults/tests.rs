@@ -222,6 +222,10 @@ fn keys_are_found_in_every_shape_of_request() {
         json!({"TransactItems": [{"Delete": {"TableName": "T", "Key": key}}]}),
         json!({"RequestItems": {"T": [{"PutRequest": {"Item": key}}]}}),
         json!({"RequestItems": {"T": {"Keys": [key]}}}),
+        json!({"Statements": [{
+            "Statement": "INSERT INTO \"T\" VALUE {'it''s': ?, 'pk': ?}",
+            "Parameters": [{"S": "x"}, {"S": "a"}],
+        }]}),
     ] {
         let request = Request::from_parts("Any".into(), body.clone());
         assert_eq!(request.tables, ["T"], "{body}");

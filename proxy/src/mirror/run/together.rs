@@ -194,7 +194,7 @@ impl Together<'_> {
         for member in members.iter_mut() {
             let place = (member.run.entity.name.clone(), member.run.target.key.clone());
             let found = rows.remove(&place);
-            member.read = Some(member.run.image(found, moment, seen));
+            member.read = Some(member.run.image(found, moment));
         }
         if !rows.is_empty() {
             self.find_respelled(members).await?;
