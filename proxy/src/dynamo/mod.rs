@@ -25,7 +25,7 @@ pub use permissions::{IAM_ACTIONS, MissingPermission, iam_policy};
 pub use tables::{
     Billing, CreateTable, ExistingIndex, ExistingTable, billing_note, difference, plan,
 };
-pub use transact::{TransactOutcome, TransactWrite, size_of};
+pub use transact::{TransactOutcome, TransactWrite};
 
 /// A condition on the item a write replaces or removes.
 #[derive(Clone, Debug, PartialEq, Eq)]

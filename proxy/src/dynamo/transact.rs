@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
     CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use segue_rules::entity::DynamoTable;
-use segue_rules::value::{Attribute, Item, ItemKey};
+use segue_rules::value::{Item, ItemKey};
 
 use super::attribute::{item_from_sdk, item_to_sdk, key_to_sdk};
 use super::fault::{THROTTLING_CODES, classify};
@@ -72,6 +72,10 @@ impl Store {
         self.observe(OPERATION, begun);
         let Err(error) = answer else {
             self.count(OPERATION, "ok");
+            for write in writes.iter().chain(writes) {
+                // Twice: once to prepare, once to commit.
+                self.charge(&write.table.name, write.item);
+            }
             return Ok(TransactOutcome::Done);
         };
         let Some(reasons) = reasons(&error) else {
@@ -186,26 +190,4 @@ fn reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[Cancella
 fn rejected(tables: &str, code: &str, reason: String) -> StoreError {
     let (operation, table) = (OPERATION, tables.to_owned());
     StoreError::Rejected { operation, table, code: code.to_owned(), reason }
-}
-
-/// Bytes of an item as DynamoDB counts them, or a few more.
-pub fn size_of(item: &Item) -> usize {
-    item.iter().map(|(name, attribute)| name.len() + bytes(attribute)).sum()
-}
-
-fn bytes(attribute: &Attribute) -> usize {
-    match attribute {
-        Attribute::S(text) => text.len(),
-        // Two digits take a byte.
-        Attribute::N(digits) => digits.len() + 2,
-        Attribute::B(bytes) => bytes.len(),
-        Attribute::Bool(_) | Attribute::Null => 1,
-        Attribute::M(map) => {
-            map.iter().fold(3, |sum, (name, value)| sum + 1 + name.len() + bytes(value))
-        }
-        Attribute::L(list) => list.iter().fold(3, |sum, value| sum + 1 + bytes(value)),
-        Attribute::SS(set) => set.iter().map(String::len).sum(),
-        Attribute::NS(set) => set.iter().map(|digits| digits.len() + 2).sum(),
-        Attribute::BS(set) => set.iter().map(Vec::len).sum(),
-    }
 }

@@ -10,12 +10,11 @@ use futures_util::{FutureExt, StreamExt};
 use segue_config::limits;
 use segue_rules::entity::{DynamoTable, Entity, Ruleset};
 use segue_rules::refresh::{Event, Moment, Refresh, RowImage, Step, Write};
-use segue_rules::value::{Cell, ItemKey};
+use segue_rules::value::{Cell, ItemKey, item_size};
 
 use self::request::{Part, Sent};
 use super::prepare::{frozen, machine};
 use super::{Ended, Outcome, Read, Run};
-use crate::dynamo;
 use crate::mirror::expand;
 use crate::mirror::forthcoming::Number;
 use crate::mirror::parts::{Shared, entity_named};
@@ -328,7 +327,7 @@ impl Member<'_> {
 
     fn bytes(&self) -> usize {
         let item = self.read.as_ref().and_then(|read| read.item.as_ref());
-        item.map_or(0, dynamo::size_of) + BOOKKEEPING_BYTES
+        item.map_or(0, item_size) + BOOKKEEPING_BYTES
     }
 }
 
