@@ -169,7 +169,7 @@ fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
         Outcome::Park { reason, kind } => park(shared, target, candidates, reason, kind),
     }
     if shared.settings.whole_transactions {
-        shared.state.lock().go_on_behind(target);
+        shared.state.lock().queue.go_on();
     }
     shared.work.notify_one();
     shared.progress.notify_waiters();

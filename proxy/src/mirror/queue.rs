@@ -84,8 +84,6 @@ struct Slot {
     attempts: u32,
     /// How often its reads showed another commit.
     overtaken: u32,
-    /// It waits for a run of another key of its group.
-    behind: bool,
     /// It could not be written with its group.
     alone: bool,
     /// Its place in `Queue::due` while it is delayed.
@@ -96,15 +94,7 @@ struct Slot {
 
 impl Slot {
     fn new(job: Job<Waiter, Priority>) -> Slot {
-        Slot {
-            job,
-            attempts: 0,
-            overtaken: 0,
-            behind: false,
-            alone: false,
-            due: None,
-            parked: None,
-        }
+        Slot { job, attempts: 0, overtaken: 0, alone: false, due: None, parked: None }
     }
 }
 
@@ -125,6 +115,8 @@ pub(crate) struct Queue {
     due: BTreeMap<(Instant, u64), Target>,
     sequence: u64,
     parked: usize,
+    /// Delayed keys that wait for the end of a run.
+    behind: Vec<Target>,
     /// Batches taken so far.
     turn: usize,
     /// When live keys grow older next.

@@ -185,8 +185,9 @@ impl Shared {
             let tables = tables_of(&ruleset, members);
             let full = tables.keys().filter_map(|table| self.paces.room(table, now).err()).max();
             if let Some(due) = wait.or(full) {
+                // Whichever comes first takes the others along.
                 for (member, _) in members {
-                    match busy {
+                    match busy && *member == target {
                         true => state.queue.wait_behind(member, due),
                         false => state.queue.delay(member, BTreeSet::new(), due),
                     }
@@ -210,10 +211,15 @@ impl Shared {
         let keys: Vec<Target> = group.members.iter().map(|(target, _)| target.clone()).collect();
         let mut complete = true;
         for key in keys {
-            let around = state.groups.around(&key, limits::GROUP_KEYS_MAX);
-            let Some(around) = around else { continue };
+            if group.incomplete {
+                break;
+            }
+            // Mostly nothing has come; to look around each key of many would take long.
             let own = &group.transactions | &group.coming;
-            if !around.coming.is_subset(&own) || !around.transactions.is_subset(&own) {
+            if state.groups.others([&key], &own).is_empty() {
+                continue;
+            }
+            if let Some(around) = state.groups.around(&key, limits::GROUP_KEYS_MAX) {
                 let around = owed::Group {
                     coming: &around.coming | &around.transactions,
                     transactions: BTreeSet::new(),
@@ -265,14 +271,6 @@ impl State {
     fn insists(&self, target: &Target) -> bool {
         self.queue.is_apart(target)
             || self.queue.times_overtaken(target) >= limits::GROUP_OVERTAKEN_MAX
-    }
-
-    /// A key's run ended: those of its group that waited for it go on.
-    pub(crate) fn go_on_behind(&mut self, target: &Target) {
-        let around = self.groups.around(target, limits::GROUP_KEYS_MAX);
-        for other in around.into_iter().flat_map(|group| group.keys) {
-            self.queue.go_on(&other);
-        }
     }
 }
 

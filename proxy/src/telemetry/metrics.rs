@@ -258,7 +258,6 @@ impl Metrics {
         let cut = clients_cut(&r);
         let (faults, fault_rules) = faults(&r);
         let (pace, partitions_paused) = paces(&r);
-        let transactions = transactions(&r);
         let (items, write_units) = written(&r);
         Metrics {
             statements: counters(
@@ -291,7 +290,7 @@ impl Metrics {
             pace,
             partitions_paused,
             hot_keys: Mutex::new(Vec::new()),
-            transactions,
+            transactions: transactions(&r),
             items,
             write_units,
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),

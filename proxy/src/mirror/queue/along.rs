@@ -37,25 +37,24 @@ impl Queue {
             }
             JobState::Queued => {}
         }
-        slot.behind = false;
         slot.job.take().map_or(Along::Busy, Along::Taken)
     }
 
-    /// Puts a key back that was taken, to go on when a key of its group is done; at `due` at the latest.
+    /// Puts a key back that was taken, to go on when some run ends; at `due` at the latest.
     pub fn wait_behind(&mut self, target: &Target, due: Instant) {
         self.delay(target, BTreeSet::new(), due);
-        if let Some(slot) = self.jobs.get_mut(target) {
-            slot.behind = true;
-        }
+        self.behind.push(target.clone());
     }
 
-    /// A key of the group is done.
-    pub fn go_on(&mut self, target: &Target) {
-        let Some(slot) = self.jobs.get_mut(target) else { return };
-        if std::mem::take(&mut slot.behind) && slot.job.due() {
-            slot.due.take().map(|due| self.due.remove(&due));
-            let priority = slot.job.priority();
-            self.push(target.clone(), priority);
+    /// A run has ended.
+    pub fn go_on(&mut self) {
+        for target in std::mem::take(&mut self.behind) {
+            let Some(slot) = self.jobs.get_mut(&target) else { continue };
+            if slot.job.due() {
+                slot.due.take().map(|due| self.due.remove(&due));
+                let priority = slot.job.priority();
+                self.push(target, priority);
+            }
         }
     }
 

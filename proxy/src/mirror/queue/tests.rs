@@ -240,8 +240,8 @@ fn a_key_waits_behind_another_of_its_group_and_goes_on_with_its_end() {
     queue.request(target("E", 1), [], entry(1), Priority::Live);
     taken(&mut queue);
     queue.wait_behind(&target("E", 1), now + Duration::from_secs(9));
-    queue.go_on(&target("E", 1));
-    queue.go_on(&target("E", 1));
+    queue.go_on();
+    queue.go_on();
     assert_eq!((taken(&mut queue), queue.next_due()), (vec![target("E", 1)], None));
 }
 
