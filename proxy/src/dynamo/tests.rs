@@ -163,7 +163,11 @@ async fn a_delete_succeeds_only_on_the_expected_tag() {
 #[tokio::test]
 async fn a_transaction_passes_as_a_whole_or_says_what_stood_in_the_way() {
     let (store, table) = store_with_orders().await;
-    let (old, new) = (item("ann", 1, Some("t1")), item("ann", 2, Some("t2")));
+    let (mut old, mut new) = (item("ann", 1, Some("t1")), item("ann", 2, Some("t2")));
+    for item in [&mut old, &mut new] {
+        // As it is given back.
+        item.insert("total".to_owned(), Attribute::N("12".into()));
+    }
     store.put(&table, &old, &Expect::Absent).await.unwrap();
     let keys = [key_of_item(&table, &old), key_of_item(&table, &new)];
     let (absent, t1, t0) = (Expect::Absent, tag("t1"), tag("t0"));
