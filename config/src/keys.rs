@@ -315,6 +315,14 @@ pub const KEYS: &[Key] = &[
         "Items of one batch that are written to DynamoDB at the same time.",
     ),
     key(
+        "mirror",
+        "transactions",
+        Kind::Choice(&["by-item", "whole"]),
+        Default("by-item"),
+        "`whole` writes the items of one MySQL transaction with one TransactWriteItems, so that a reader of DynamoDB sees all of it or nothing, \
+         up to DynamoDB's limit of 100 items; see [whole transactions](../transactions.md). DynamoDB charges such writes twice.",
+    ),
+    key(
         "faults",
         "injection",
         Kind::Choice(&["off", "on"]),

@@ -122,6 +122,30 @@ pub const ENTRIES_NARROWED_IN_MEMORY_MAX: u64 = 256;
 /// Time between two lines of the log while a long journal is read at start.
 pub const START_PROGRESS: Duration = Duration::from_secs(2);
 
+/// Writes of one TransactWriteItems: DynamoDB's limit.
+pub const TRANSACTION_ITEMS_MAX: usize = 100;
+
+/// Bytes of their items together: DynamoDB's limit is 4 MB; a part is left for what is counted differently.
+pub const TRANSACTION_BYTES_MAX: usize = 4_000_000;
+
+/// Keys that are read at once because their transactions share keys; a transaction of more is written key by
+/// key. Their items are in memory at the same time.
+pub const GROUP_KEYS_MAX: usize = 10_000;
+
+/// Reads of a group that another commit overtook before it is written with what it shows; with the waits between
+/// them it is behind by no more than a few seconds.
+pub const GROUP_OVERTAKEN_MAX: u32 = 24;
+
+/// First and longest wait in milliseconds before a group that was overtaken is read again.
+pub const GROUP_RETRY_MS_MIN: u64 = 2;
+pub const GROUP_RETRY_MS_MAX: u64 = 200;
+
+/// A backstop for keys that wait for the refresh of another of their group, which wakes them.
+pub const GROUP_WAIT: Duration = Duration::from_secs(1);
+
+/// Between two log lines about transactions that were not written whole.
+pub const TORN_LOGGED_EVERY: Duration = Duration::from_secs(10);
+
 /// Keys of one entity that a refresh reads with one view query.
 pub const REFRESH_BATCH_KEYS_MAX: usize = 100;
 

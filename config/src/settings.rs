@@ -33,6 +33,8 @@ pub struct Settings {
     pub late_write: Duration,
     /// Items of one batch that are written at the same time (`[mirror] workers`).
     pub mirror_workers: usize,
+    /// The items of one transaction are written together (`[mirror] transactions`).
+    pub whole_transactions: bool,
     /// `None`: requests to DynamoDB cannot be made to fail.
     pub faults: Option<FaultInjection>,
     /// Statements are counted by digest (`[observe] statements`).
@@ -202,6 +204,7 @@ impl fmt::Debug for Settings {
             .field("phases_path", &self.phases_path)
             .field("late_write", &self.late_write)
             .field("mirror_workers", &self.mirror_workers)
+            .field("whole_transactions", &self.whole_transactions)
             .field("faults", &self.faults)
             .field("observe_statements", &self.observe_statements)
             .field("admin_token", &self.admin_token.as_ref().map(|_| "(redacted)"))

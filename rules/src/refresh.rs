@@ -2,10 +2,12 @@
 //! Never here: I/O, tags being made, retries after faults (a fault starts the machine anew).
 
 mod knowledge;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use knowledge::{Lesson, Moment, Seen, is_stray, must_come_to_rest};
+pub use together::Write;
 
 use crate::value::{Attribute, ItemKey};
 

@@ -306,6 +306,7 @@ fn build(values: &Values) -> Settings {
         phases_path: required_path("phases.path"),
         late_write: values.seconds("dynamodb.late_write_seconds"),
         mirror_workers: values.number("mirror.workers") as usize,
+        whole_transactions: values.text("mirror.transactions") == "whole",
         faults: (values.text("faults.injection") == "on")
             .then(|| FaultInjection { path: values.path("faults.path") }),
         observe_statements: values.text("observe.statements") == "on",

@@ -30,7 +30,7 @@ const TRANSIENT_CODES: &[&str] = &[
 ];
 
 /// Codes of a request that came too fast: the metric tells them apart.
-const THROTTLING_CODES: &[&str] = &[
+pub(super) const THROTTLING_CODES: &[&str] = &[
     "ThrottlingException",
     "Throttling",
     "ProvisionedThroughputExceededException",

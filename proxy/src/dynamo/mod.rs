@@ -10,6 +10,7 @@ mod faults;
 mod permissions;
 mod read;
 mod tables;
+mod transact;
 mod write;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use tables::{
     Billing, CreateTable, ExistingIndex, ExistingTable, TableAndTtl, billing_note, cloudformation,
     difference, plan, terraform,
 };
+pub use transact::{TransactOutcome, TransactWrite};
 
 /// A condition on the item a write replaces or removes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -161,6 +161,31 @@ async fn a_delete_succeeds_only_on_the_expected_tag() {
 }
 
 #[tokio::test]
+async fn a_transaction_passes_as_a_whole_or_says_what_stood_in_the_way() {
+    let (store, table) = store_with_orders().await;
+    let (mut old, mut new) = (item("ann", 1, Some("t1")), item("ann", 2, Some("t2")));
+    for item in [&mut old, &mut new] {
+        // As it is given back.
+        item.insert("total".to_owned(), Attribute::N("12".into()));
+    }
+    store.put(&table, &old, &Expect::Absent).await.unwrap();
+    let keys = [key_of_item(&table, &old), key_of_item(&table, &new)];
+    let (absent, t1, t0) = (Expect::Absent, tag("t1"), tag("t0"));
+    let delete = |expect| TransactWrite { table: &table, key: &keys[0], item: None, expect };
+    let put = TransactWrite { table: &table, key: &keys[1], item: Some(&new), expect: &absent };
+    let refused = store.transact(&[put, delete(&t0)], "one").await.unwrap();
+    assert_eq!(refused, TransactOutcome::Refused(vec![(1, Some(old))]));
+    assert_eq!(store.get(&table, &keys[1]).await.unwrap(), None);
+    for _ in 0..2 {
+        // The same request again is the same transaction.
+        let done = store.transact(&[put, delete(&t1)], "two").await.unwrap();
+        assert_eq!(done, TransactOutcome::Done);
+    }
+    assert_eq!(store.get(&table, &keys[0]).await.unwrap(), None);
+    assert_eq!(store.get(&table, &keys[1]).await.unwrap(), Some(new));
+}
+
+#[tokio::test]
 async fn items_without_our_bookkeeping_count_as_untagged() {
     let (store, table) = store_with_orders().await;
     let foreign = item("a", 1, None);

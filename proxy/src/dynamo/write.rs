@@ -17,14 +17,14 @@ use super::fault::classify;
 use super::{Expect, Store, StoreError, WriteOutcome, key_of};
 
 /// A condition expression with its placeholders.
-struct Condition {
-    expression: &'static str,
-    names: HashMap<String, String>,
-    values: Option<HashMap<String, AttributeValue>>,
+pub(super) struct Condition {
+    pub expression: &'static str,
+    pub names: HashMap<String, String>,
+    pub values: Option<HashMap<String, AttributeValue>>,
 }
 
 impl Condition {
-    fn of(table: &DynamoTable, expect: &Expect) -> Condition {
+    pub fn of(table: &DynamoTable, expect: &Expect) -> Condition {
         let names = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(short, name)| ((*short).to_owned(), (*name).to_owned())).collect()
         };

@@ -152,7 +152,7 @@ impl Shared {
         let tables = reached_by_cascades(&ruleset, shape.tables());
         let sweeps = Debt::sweeps(&tables, reason);
         let (sweeps, record, unwritten) = owed::record(self, &ruleset, sweeps).await;
-        self.take_up(sweeps, record, false);
+        self.take_up(sweeps, record, false, None);
         drop(unwritten);
     }
 

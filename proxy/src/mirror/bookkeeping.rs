@@ -21,6 +21,18 @@ pub(crate) fn stamp(owner: &Owner, tag: &str, fingerprint: &str, now: SystemTime
     ]))
 }
 
+/// Marks an item that was written in one of several parts of a transaction: equal `id`s belong together.
+pub(crate) fn mark_part(map: &mut Attribute, id: &str, part: usize, parts: usize) {
+    let Attribute::M(map) = map else { return };
+    let number = |value: usize| Attribute::N(value.to_string());
+    let mark = BTreeMap::from([
+        ("id".to_owned(), Attribute::S(id.to_owned())),
+        ("part".to_owned(), number(part)),
+        ("parts".to_owned(), number(parts)),
+    ]);
+    map.insert("split".to_owned(), Attribute::M(mark));
+}
+
 /// What an item's map says. Both fields are `None` where another tool wrote the item.
 pub(crate) fn read(item: &Item) -> Existing {
     let Some(Attribute::M(map)) = item.get(BOOKKEEPING) else {

@@ -280,7 +280,7 @@ impl<'a> OnItsWay<'a> {
             return Next::Alone(self);
         };
         let Some(mut item) = self.read.item.clone() else { return Next::Alone(self) };
-        if self.run.wait_for_partition(key).is_err() {
+        if self.run.wait_for_partition(key).is_err() || self.run.may_write(&self.read).is_err() {
             return Next::Alone(self);
         }
         let (key, tag) = (key.clone(), self.run.stamp(&mut item));

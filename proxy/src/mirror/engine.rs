@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::ledger::Ending;
 use super::parts::{Shared, State, entity_named};
 use super::queue::{Batch, Priority, RefreshEnd, Target, Waiter};
-use super::run::{Ended, Outcome, ParkKind, back_off, run_batch};
+use super::run::{Ended, Group, Outcome, ParkKind, back_off, run_batch, run_groups};
 
 /// Longest sleep of the dispatcher; it is woken by work, so this is only a backstop.
 const IDLE_WAIT: Duration = Duration::from_secs(60);
@@ -42,12 +42,12 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
             place = places.any.clone().acquire_owned() => place,
         };
         let Ok(place) = place else { return };
-        let (batch, background) = loop {
+        let (Taken { batch, groups }, background) = loop {
             let background = places.background.clone().try_acquire_owned().ok();
-            let (batch, due) = take(&shared, background.is_none());
-            if let Some(batch) = batch {
-                let background = background.filter(|_| batch.priority != Priority::Live);
-                break (batch, background);
+            let (taken, due) = take(&shared, background.is_none());
+            if let Some(taken) = taken {
+                let background = background.filter(|_| taken.batch.priority != Priority::Live);
+                break (taken, background);
             }
             drop(background);
             tokio::select! {
@@ -58,7 +58,13 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
         };
         let (worker, lingering) = (shared.clone(), places.lingering.clone());
         shared.spawn(async move {
-            let run = run_batch(&worker, batch, |target, ended| settle(&worker, target, ended));
+            let settle = |target: &Target, ended| settle(&worker, target, ended);
+            let run = async {
+                tokio::join!(
+                    run_batch(&worker, batch, settle),
+                    run_groups(&worker, groups, &settle)
+                );
+            };
             let mut run = std::pin::pin!(run);
             let lingers = async {
                 tokio::time::sleep(limits::REFRESH_BATCH_LINGERS).await;
@@ -79,8 +85,16 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
     }
 }
 
-/// The next batch, or when to look again.
-fn take(shared: &Shared, live_only: bool) -> (Option<Batch>, Instant) {
+/// Keys that begin now.
+struct Taken {
+    /// Each on its own.
+    batch: Batch,
+    /// Those of one group together.
+    groups: Vec<Group>,
+}
+
+/// The next keys, or when to look again.
+fn take(shared: &Shared, live_only: bool) -> (Option<Taken>, Instant) {
     let (now, ruleset) = (shared.now(), shared.ruleset());
     shared.paces.name_hot_keys(now);
     let mut look_again = now + IDLE_WAIT;
@@ -96,7 +110,9 @@ fn take(shared: &Shared, live_only: bool) -> (Option<Batch>, Instant) {
     };
     let mut state = shared.state.lock();
     wake(shared, &mut state);
-    let batch = state.queue.take(shared.settings.batch_keys_max, live_only, room);
+    let mut batch = state.queue.take(shared.settings.batch_keys_max, live_only, room);
+    let groups =
+        batch.as_mut().map(|batch| shared.gather(&mut state, batch, now)).unwrap_or_default();
     let due = state.queue.next_due();
     drop(state);
     if let Some(batch) = &batch
@@ -105,7 +121,8 @@ fn take(shared: &Shared, live_only: bool) -> (Option<Batch>, Instant) {
     {
         shared.paces.begin(table, now, batch.keys.len());
     }
-    (batch, due.map_or(look_again, |due| due.min(look_again)))
+    let taken = batch.map(|batch| Taken { batch, groups });
+    (taken, due.map_or(look_again, |due| due.min(look_again)))
 }
 
 fn wake(shared: &Shared, state: &mut State) {
@@ -140,7 +157,19 @@ fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
             tracing::debug!(entity = %target.entity, attempts, %reason, "a refresh is tried again");
         }
         Outcome::Paused(until) => shared.state.lock().queue.delay(target, candidates, until),
+        Outcome::Overtaken => {
+            let mut state = shared.state.lock();
+            let (times, now) = (state.queue.times_overtaken(target), shared.now());
+            let wait = back_off(times, limits::GROUP_RETRY_MS_MIN, limits::GROUP_RETRY_MS_MAX);
+            state.queue.overtaken(target, candidates, now + wait);
+        }
+        Outcome::Apart => {
+            shared.state.lock().queue.set_apart(target, candidates, shared.now());
+        }
         Outcome::Park { reason, kind } => park(shared, target, candidates, reason, kind),
+    }
+    if shared.settings.whole_transactions {
+        shared.state.lock().queue.go_on();
     }
     shared.work.notify_one();
     shared.progress.notify_waiters();

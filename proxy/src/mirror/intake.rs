@@ -11,6 +11,7 @@ use segue_rules::value::{ItemKey, TableName};
 
 use super::backlog;
 use super::expand::{self, Unit, Units};
+use super::forthcoming::Announced;
 use super::ledger::{Closed, DebtId, Ending, EntryId};
 use super::old_image::reached_by_cascades;
 use super::parts::{Shared, State};
@@ -22,7 +23,13 @@ use crate::journal::RecordId;
 impl Shared {
     /// Takes up a committed debt: starts looking up its keys, or leaves it to the journal where enough of its
     /// tables' debts are worked on. `narrowed`: it says less than its record.
-    pub(crate) fn take_up(self: &Arc<Self>, debt: Debt, record: Option<RecordId>, narrowed: bool) {
+    pub(crate) fn take_up(
+        self: &Arc<Self>,
+        debt: Debt,
+        record: Option<RecordId>,
+        narrowed: bool,
+        announced: Option<Announced>,
+    ) {
         if debt.entries.is_empty() {
             if let Some(record) = record {
                 self.journal.remove(record);
@@ -36,7 +43,10 @@ impl Shared {
             Some(record) => return self.shelve(debt, record, narrowed),
             None => (self.sweeps_instead(debt), None),
         };
-        let counted = |state: &mut State, _| state.expanding += 1;
+        let counted = |state: &mut State, id| {
+            state.expanding += 1;
+            state.announced.extend(announced.map(|announced| (id, announced)));
+        };
         let id = self.open(debt, record, self.now(), Seen::First, counted);
         self.spawn_expansion(id, Priority::Live);
         if narrowed && record.is_some() && self.lags(&shape) {
@@ -165,6 +175,9 @@ impl Shared {
         let mut state = self.state.lock();
         let Some((debt, entries)) = state.ledger.debt(id) else { return };
         let (mut swept, mut superseded) = (false, Vec::new());
+        if self.settings.whole_transactions {
+            self.join(&mut state, id, &units);
+        }
         for (index, unit) in units {
             let Some(&entry) = entries.get(index) else { continue };
             if !state.ledger.add_work(entry) {
@@ -290,7 +303,14 @@ async fn expand_debt(shared: Arc<Shared>, id: DebtId, priority: Priority) {
         shared.end_work(entries.into_iter().map(|entry| (entry, Ending::Nothing)));
         break;
     }
-    shared.expansion_ended();
+    let announced = {
+        let mut state = shared.state.lock();
+        state.expanding -= 1;
+        state.announced.remove(&id)
+    };
+    // Only now: it may have to lock the state.
+    drop(announced);
+    shared.progress.notify_waiters();
 }
 
 /// Whether a debt's entries are in the books' counts.

@@ -15,6 +15,7 @@ mod bookkeeping;
 mod bulk;
 mod engine;
 mod expand;
+mod forthcoming;
 mod gap;
 mod homes;
 mod intake;
@@ -35,6 +36,7 @@ mod tags;
 mod ticket;
 mod uncertain;
 mod watermark;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ pub use ledger::Counts;
 pub use owed::Owed;
 pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
 pub use queue::RefreshEnd;
-pub use report::{OwedReport, ParkedFilter, ParkedReport, TableReport};
+pub use report::{OwedReport, ParkedFilter, ParkedReport, TableReport, TransactionsReport};
 pub use survey::{ItemPage, Look, OwnedItem, Standing, Survey, SurveyError};
 pub use sweeps::{SweepProgress, SweepReport, SweepState};
 pub use ticket::SweepTicket;
@@ -102,6 +104,8 @@ impl Mirror {
             state: Mutex::new(State::default()),
             tags: tags::Tags::new(limits::TAGS_CACHED_MAX),
             homes: homes::Homes::new(limits::HOMES_CACHED_MAX),
+            forthcoming: forthcoming::Forthcoming::default(),
+            torn_logged: Mutex::new(None),
             items_expected: DashMap::new(),
             watermarks: DashMap::new(),
             gap: gap::Gap::default(),

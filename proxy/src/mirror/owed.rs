@@ -10,6 +10,7 @@ use segue_rules::owed::{Answer, Fate, fate};
 use segue_rules::txn::{Dirty, DirtyEntry};
 use segue_rules::value::TableName;
 
+use super::forthcoming::Announced;
 use super::gap::Unwritten;
 use super::old_image::{self, reached_by_cascades};
 use super::parts::Shared;
@@ -30,6 +31,7 @@ struct Pending {
     narrowed: bool,
     /// Let go when the debt is in the books.
     _unwritten: Option<Unwritten>,
+    announced: Option<Announced>,
 }
 
 impl Owed {
@@ -48,11 +50,10 @@ impl Owed {
     }
 
     fn end(&mut self, answer: Answer) {
-        let Some(Pending { shared, debt, record, narrowed, _unwritten }) = self.0.take() else {
-            return;
-        };
+        let Some(pending) = self.0.take() else { return };
+        let Pending { shared, debt, record, narrowed, _unwritten, announced } = pending;
         match fate(answer, debt.session.is_some(), false) {
-            Fate::TakeUp => shared.take_up(debt, record, narrowed),
+            Fate::TakeUp => shared.take_up(debt, record, narrowed, announced),
             Fate::Wait => shared.take_up_uncertain(debt, record),
             Fate::Forget => {
                 if let Some(record) = record {
@@ -86,20 +87,22 @@ pub(crate) async fn owe(
         debt.entries.iter().map(|dirty| dirty.table().clone()).collect();
     // A task of its own: a client that leaves while the record is being written must not leave a
     // record behind that nobody works off.
+    let announced = shared.announce(&ruleset, &debt);
     let worker = shared.clone();
     let written = shared.tasks.spawn_on(
         async move {
             let (debt, record, unwritten) = record(&worker, &ruleset, debt).await;
-            let (shared, narrowed) = (worker, false);
-            Owed(Some(Pending { shared, debt, record, narrowed, _unwritten: unwritten }))
+            let (shared, narrowed, _unwritten) = (worker, false, unwritten);
+            Owed(Some(Pending { shared, debt, record, narrowed, _unwritten, announced }))
         },
         &shared.runtime,
     );
     written.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a debt was lost while it was written; sweeping its tables");
         let debt = Debt { session, ..Debt::sweeps(&tables, "journal-failed") };
-        let (shared, narrowed) = (shared.clone(), false);
-        Owed(Some(Pending { shared, debt, record: None, narrowed, _unwritten: None }))
+        let (record, narrowed, _unwritten, announced) = (None, false, None, None);
+        let shared = shared.clone();
+        Owed(Some(Pending { shared, debt, record, narrowed, _unwritten, announced }))
     })
 }
 

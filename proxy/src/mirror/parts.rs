@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use segue_rules::entity::{Entity, Ruleset};
+use segue_rules::owed::Groups;
 use segue_rules::value::{ItemKey, TableName};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
@@ -16,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backlog::{Backlog, Prints};
+use super::forthcoming::{Announced, Forthcoming, Number};
 use super::gap::Gap;
 use super::homes::Homes;
-use super::ledger::Ledger;
+use super::ledger::{DebtId, Ledger};
 use super::pace::Paces;
 use super::queue::{Queue, Target};
 use super::sweeps::Sweeps;
@@ -65,6 +67,8 @@ pub struct MirrorSettings {
     pub debts_waiting_max: usize,
     /// How long a write without answer may still arrive.
     pub late_write: Duration,
+    /// The items of one transaction are written together.
+    pub whole_transactions: bool,
     /// Items that are right already are not written again. Only where sidecars hold the promises towards commits.
     pub skip_equal: bool,
 }
@@ -81,6 +85,7 @@ impl Default for MirrorSettings {
             backlog_debts_max: limits::BACKLOG_DEBTS_MAX,
             debts_waiting_max: limits::DEBTS_WAITING_MAX,
             late_write: Duration::ZERO,
+            whole_transactions: false,
             skip_equal: false,
         }
     }
@@ -121,6 +126,10 @@ pub(crate) struct State {
     pub uncertain: Vec<Waiting>,
     /// Items whose creation was not answered, and until when it may arrive.
     pub late: HashMap<(Target, ItemKey), Instant>,
+    /// Keys that are written together; empty unless transactions are written whole.
+    pub groups: Groups<Number, Target>,
+    /// Of debts whose keys are being looked up.
+    pub announced: HashMap<DebtId, Announced>,
 }
 
 pub(crate) struct Shared {
@@ -136,6 +145,9 @@ pub(crate) struct Shared {
     pub paces: Paces,
     pub tags: Tags,
     pub homes: Homes,
+    pub forthcoming: Forthcoming,
+    /// When transactions that were not written whole were logged last.
+    pub torn_logged: Mutex<Option<Instant>>,
     /// Entities by name, and whether a sweep of them met mostly items that were there already.
     pub items_expected: DashMap<String, bool>,
     pub watermarks: DashMap<TableName, Arc<AtomicU64>>,

@@ -1,6 +1,7 @@
 //! Refreshes to do: the jobs of all keys, by urgency.
 //! Never here: clocks (time is handed in), what becomes of one job, the refresh itself, accounting.
 
+mod along;
 mod lane;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,6 +13,7 @@ use segue_rules::owed::{Asked, Job, JobState, Parking};
 use segue_rules::value::{Cell, ItemKey, TableName};
 use tokio::sync::oneshot;
 
+pub(crate) use self::along::Along;
 use self::lane::Lane;
 use super::ledger::EntryId;
 
@@ -80,8 +82,20 @@ pub enum RefreshEnd {
 struct Slot {
     job: Job<Waiter, Priority>,
     attempts: u32,
+    /// How often its reads showed another commit.
+    overtaken: u32,
+    /// It could not be written with its group.
+    alone: bool,
+    /// Its place in `Queue::due` while it is delayed.
+    due: Option<(Instant, u64)>,
     /// Why it is parked and since when, if it is.
     parked: Option<(String, Instant)>,
+}
+
+impl Slot {
+    fn new(job: Job<Waiter, Priority>) -> Slot {
+        Slot { job, attempts: 0, overtaken: 0, alone: false, due: None, parked: None }
+    }
 }
 
 /// A parked key, for reports.
@@ -101,6 +115,8 @@ pub(crate) struct Queue {
     due: BTreeMap<(Instant, u64), Target>,
     sequence: u64,
     parked: usize,
+    /// Delayed keys that wait for the end of a run.
+    behind: Vec<Target>,
     /// Batches taken so far.
     turn: usize,
     /// When live keys grow older next.
@@ -118,7 +134,7 @@ impl Queue {
     ) -> Vec<EntryId> {
         let Some(slot) = self.jobs.get_mut(&target) else {
             let job = Job::new(stale, waiter, priority);
-            self.jobs.insert(target.clone(), Slot { job, attempts: 0, parked: None });
+            self.jobs.insert(target.clone(), Slot::new(job));
             self.push(target, priority);
             return Vec::new();
         };
@@ -202,6 +218,7 @@ impl Queue {
             }
             let target = entry.remove();
             let Some(slot) = self.jobs.get_mut(&target) else { continue };
+            slot.due = None;
             if slot.job.due() {
                 let priority = slot.job.priority();
                 self.push(target, priority);
@@ -222,7 +239,7 @@ impl Queue {
         let Some(slot) = self.jobs.get_mut(target) else { return Vec::new() };
         let (waiters, again) = slot.job.done();
         if again {
-            slot.attempts = 0;
+            (slot.attempts, slot.overtaken, slot.alone) = (0, 0, false);
             let priority = slot.job.priority();
             self.push(target.clone(), priority);
         } else {
@@ -271,6 +288,9 @@ impl Queue {
         let Some(slot) = self.jobs.get_mut(target) else { return };
         slot.job.retry(candidates);
         self.sequence += 1;
+        if let Some(earlier) = slot.due.replace((due, self.sequence)) {
+            self.due.remove(&earlier);
+        }
         self.due.insert((due, self.sequence), target.clone());
     }
 
@@ -301,6 +321,7 @@ impl Queue {
             Parking::Parked { leaving } => leaving,
         };
         slot.attempts += 1;
+        slot.alone = false;
         slot.parked = Some((reason, now));
         let parked = entries(slot.job.waiters());
         self.parked += 1;

@@ -11,6 +11,7 @@ use super::ledger::Counts;
 use super::parts::{Shared, State};
 use super::queue::{Parked, Target};
 use super::sweeps::SweepReport;
+use crate::telemetry::Written;
 
 /// A consistent picture: taken under one lock, so `seen = applied + superseded + owed` in it.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +32,17 @@ pub struct OwedReport {
     /// Transactions whose commit may still be to come: their connection to MySQL broke.
     pub uncertain: usize,
     pub oldest_age_seconds: Option<f64>,
+    /// Since the start; `None`: items are written one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transactions: Option<TransactionsReport>,
+}
+
+/// Transactions of several items by how these were written.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TransactionsReport {
+    pub whole: u64,
+    pub split: u64,
+    pub torn: u64,
 }
 
 /// Which parked keys a report lists, and how many at most.
@@ -98,6 +110,11 @@ impl Shared {
             .flatten()
             .min()
             .map(|since| now.saturating_duration_since(since).as_secs_f64()),
+            transactions: self.settings.whole_transactions.then(|| TransactionsReport {
+                whole: self.metrics.transactions(Written::Whole),
+                split: self.metrics.transactions(Written::Split),
+                torn: self.metrics.transactions(Written::Torn),
+            }),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Carries out refreshes: one view query for a batch, then the state machine of each key.
 //! Never here: which step follows which (see `segue_rules::refresh`), or when a key is taken.
 
+mod prepare;
+mod together;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,12 +17,15 @@ use segue_rules::refresh::{
 };
 use segue_rules::value::{Cell, Item, ItemKey};
 
+use self::prepare::{frozen, machine};
+pub(crate) use self::together::{Group, run_groups};
 use super::beforehand::Beforehand;
 use super::bookkeeping;
 use super::bulk::Together;
 use super::expand;
 use super::parts::{Shared, entity_named};
 use super::queue::{Batch, Priority, Target};
+use super::whole::Sight;
 use crate::dynamo::{Arrival, Expect, StoreError, WriteOutcome};
 use crate::mysql::control::{ControlError, ViewRow};
 
@@ -27,7 +33,7 @@ use crate::mysql::control::{ControlError, ViewRow};
 pub(crate) type Ended = (Outcome, BTreeSet<ItemKey>);
 
 /// How one run of one key ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Done,
     /// MySQL spells the row's key otherwise; the refresh goes on under that key.
@@ -37,6 +43,10 @@ pub(crate) enum Outcome {
     Retry(String),
     /// The item's partition turned writes away a moment ago.
     Paused(Instant),
+    /// What was read shows another commit as well, whose other keys must be written with this one.
+    Overtaken,
+    /// It cannot be written together with others: it is next on its own.
+    Apart,
     /// Cannot succeed as things stand.
     Park {
         reason: String,
@@ -83,6 +93,8 @@ pub(super) struct Read {
     /// MySQL's spelling of the key, where it is another one: under our spelling there is no row,
     /// and an item that was made under it must go.
     respelled: Option<Vec<Cell>>,
+    /// Of commits announced by then it may show something.
+    seen: u64,
 }
 
 /// Everything one key's run needs.
@@ -175,33 +187,6 @@ pub(crate) async fn run_batch(
         .await;
 }
 
-/// How keys of an entity end while a table that it reads is frozen.
-fn frozen(ruleset: &Ruleset, entity: &Entity) -> Option<impl Fn() -> Outcome> {
-    let (table, reason) = ruleset.frozen_entity(entity.id)?;
-    let reason = format!("table {table} is frozen: {reason}");
-    Some(move || refused(reason.clone()))
-}
-
-fn machine(
-    shared: &Shared,
-    entity: &Entity,
-    target: &Target,
-    mut stale: BTreeSet<ItemKey>,
-    moment: Moment,
-) -> Refresh {
-    let owner = Owner { entity: entity.name.clone(), key: bookkeeping::encode_key(&target.key) };
-    let own_key = if entity.key_from_row_key { entity.key_of(&target.key) } else { None };
-    if !shared.faults.skip_old_image {
-        stale.extend(shared.homes.of(&owner));
-    }
-    let tags = stale
-        .iter()
-        .chain(&own_key)
-        .filter_map(|key| Some((key.clone(), shared.tags.known_at(key, &owner, moment)?)))
-        .collect();
-    Refresh::new(owner, own_key, stale, tags)
-}
-
 impl Run<'_> {
     async fn go(&self, machine: &mut Refresh, first: Option<Read>) -> Result<Outcome, Outcome> {
         let read = match first {
@@ -238,6 +223,7 @@ impl Run<'_> {
                     Event::Row(read.image.clone())
                 }
                 Step::Put { key, expect } => {
+                    self.may_write(&read)?;
                     let item = read.item.clone().unwrap_or_default();
                     let late = machine.put_may_come_late();
                     if late {
@@ -246,7 +232,10 @@ impl Run<'_> {
                     }
                     self.put(&key, item, expect, late).await?
                 }
-                Step::Delete { key, expect } => self.delete(&key, expect).await?,
+                Step::Delete { key, expect } => {
+                    self.may_write(&read)?;
+                    self.delete(&key, expect).await?
+                }
                 Step::CheckOwner { owner, key } => {
                     Event::OwnerHolds(self.holds(&owner, &key).await?)
                 }
@@ -291,8 +280,18 @@ impl Run<'_> {
         Ok(self.image(row, moment))
     }
 
+    /// With whole transactions, what was read may be written alone only if it shows no other key's commit.
+    pub(super) fn may_write(&self, read: &Read) -> Result<(), Outcome> {
+        match self.shared.sight([self.target], &BTreeSet::new(), read.seen, false) {
+            Sight::Overtaken => Err(Outcome::Overtaken),
+            Sight::Clear | Sight::Torn => Ok(()),
+        }
+    }
+
     pub(super) fn image(&self, row: Option<ViewRow>, moment: Moment) -> Read {
-        let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled };
+        // Of a moment after the read: commits that it cannot show as well, which does no harm.
+        let seen = self.shared.forthcoming.now();
+        let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled, seen };
         let Some(row) = row else { return gone(None) };
         let spelled = &row.main[..self.entity.view.key_width.min(row.main.len())];
         if spelled != self.target.key {
@@ -302,12 +301,12 @@ impl Run<'_> {
             Ok(built) => {
                 let tag = self.shared.tags.known_at(&built.key, &self.me, moment);
                 let image = RowImage::Present { key: built.key, tag };
-                Read { image, item: Some(built.item), respelled: None }
+                Read { image, item: Some(built.item), respelled: None, seen }
             }
             Err(BuildError::KeyAbsent { .. }) => gone(None),
             Err(error) => {
                 let image = RowImage::Unbuildable { reason: error.to_string() };
-                Read { image, item: None, respelled: None }
+                Read { image, item: None, respelled: None, seen }
             }
         }
     }

@@ -113,6 +113,16 @@ impl Look {
 }
 
 impl State {
+    /// Commits may show in MySQL whose keys are not in the queue: they wait in the journal, or nobody knows
+    /// when they end.
+    pub(crate) fn commits_are_hidden(&self) -> bool {
+        !self.backlog.is_empty()
+            || !self.recovered.is_empty()
+            // Their keys are being looked up, and they were not announced.
+            || self.expanding > self.announced.len()
+            || self.uncertain.iter().any(|waiting| waiting.session.is_some())
+    }
+
     /// A debt waits for time, not for work; or no longer.
     fn set_aside(&mut self, debt: DebtId, aside: bool) {
         let entries = self.ledger.debt(debt).map(|(_, entries)| entries).unwrap_or_default();
@@ -155,7 +165,7 @@ impl Shared {
         let waits = fate(Answer::None, session.is_some(), until > self.now()) == Fate::Wait;
         if debt.entries.is_empty() || (!waits && seen == Seen::First) {
             // Nobody's statement: a sweep of Segue's own.
-            self.take_up(debt, record, false);
+            self.take_up(debt, record, false, None);
             return;
         }
         if !waits {

@@ -41,6 +41,8 @@ pub struct Metrics {
     pub partitions_paused: IntGaugeVec,
     /// The hottest partition keys of the last minute.
     hot_keys: Mutex<Vec<HotKey>>,
+    /// Transactions of several items, by how their items were written.
+    transactions: IntCounterVec,
     /// Items written, deleted, found equal, by entity name and action.
     pub items: IntCounterVec,
     /// Write capacity units of puts and deletes that were answered, by DynamoDB table: one for each KB begun of
@@ -71,6 +73,29 @@ pub struct Metrics {
     pub frozen: IntGaugeVec,
     /// Reloads of phases, contract or configuration by file and outcome.
     pub reloads: IntCounterVec,
+}
+
+/// How the items of a transaction were written, where `mirror.transactions` asks for whole ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All at once: readers see all or nothing of it.
+    Whole,
+    /// In several parts: it has more items than one request takes.
+    Split,
+    /// Some of it may show before the rest.
+    Torn,
+}
+
+impl Written {
+    const ALL: [Written; 3] = [Written::Whole, Written::Split, Written::Torn];
+
+    fn outcome(self) -> &'static str {
+        match self {
+            Written::Whole => "whole",
+            Written::Split => "split",
+            Written::Torn => "torn",
+        }
+    }
 }
 
 /// A partition key that is written much, or was turned away.
@@ -172,6 +197,21 @@ fn clients_cut(registry: &Registry) -> IntCounterVec {
     cut
 }
 
+/// Shown for every outcome from the first moment.
+fn transactions(registry: &Registry) -> IntCounterVec {
+    let transactions = counters(
+        registry,
+        "segue_transactions_total",
+        "With `mirror.transactions = \"whole\"`, transactions of several items by how these were \
+         written: `whole`, `split` (too many for one request), `torn` (some may have shown first).",
+        &["outcome"],
+    );
+    for written in Written::ALL {
+        transactions.with_label_values(&[written.outcome()]);
+    }
+    transactions
+}
+
 /// Shown for every kind from the first moment.
 fn faults(registry: &Registry) -> (IntCounterVec, IntGauge) {
     let injected = counters(
@@ -250,6 +290,7 @@ impl Metrics {
             pace,
             partitions_paused,
             hot_keys: Mutex::new(Vec::new()),
+            transactions: transactions(&r),
             items,
             write_units,
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
@@ -290,6 +331,16 @@ impl Metrics {
     /// Counts a client that Segue itself refused or let go.
     pub fn cut(&self, cut: Cut) {
         self.cut.with_label_values(&[cut.reason()]).inc();
+    }
+
+    /// Counts a transaction whose items were written.
+    pub fn transaction(&self, written: Written) {
+        self.transactions.with_label_values(&[written.outcome()]).inc();
+    }
+
+    /// How many transactions were written so.
+    pub fn transactions(&self, written: Written) -> u64 {
+        self.transactions.with_label_values(&[written.outcome()]).get()
     }
 
     /// Counts a request that was made to fail on purpose.

@@ -10,4 +10,4 @@ pub mod redact;
 pub use clock::{timestamp, timestamp_now};
 pub use digests::{DigestCounter, Digests};
 pub use logging::init_logging;
-pub use metrics::{Cut, HotKey, Metrics, sum_of_metric};
+pub use metrics::{Cut, HotKey, Metrics, Written, sum_of_metric};

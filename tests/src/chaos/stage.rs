@@ -65,6 +65,8 @@ impl ChaosStage {
             config.control_url = format!("mysql://root@{}/{}", wire.address(), database.name);
             config.more = MORE_SETTINGS.to_owned();
             config.full_disks = true;
+            // Sidecars that write transactions whole stand beside others that do not.
+            config.whole_transactions = (seed >> number) & 1 == 1;
             // What a script delays, and an engine that stands still meanwhile, stay below it.
             config.late_write_seconds = 2;
             config.environment.push(("RUST_LOG".into(), "info,segue::mirror=debug".into()));

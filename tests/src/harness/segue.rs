@@ -49,6 +49,8 @@ pub struct SegueConfig {
     pub durability: &'static str,
     /// `as-client`, `always` or `never`.
     pub upstream_tls: &'static str,
+    /// `mirror.transactions = "whole"`.
+    pub whole_transactions: bool,
     /// Further lines of `segue.toml`, whole sections.
     pub more: String,
     pub environment: Vec<(String, String)>,
@@ -59,7 +61,8 @@ pub struct SegueConfig {
 }
 
 impl SegueConfig {
-    /// Everything in `dual-write`, the journal without fsync, the built-in engine in memory.
+    /// Everything in `dual-write`, the journal without fsync, the built-in engine in memory. With the variable
+    /// `SEGUE_TEST_WHOLE` transactions are written whole: for runs of tests that do not ask for it.
     pub fn new(server: &Server, database: &Database, contract: &str) -> Self {
         SegueConfig {
             mysql_address: server.address(),
@@ -70,6 +73,7 @@ impl SegueConfig {
             phases: "default = \"dual-write\"\n".to_owned(),
             durability: "write",
             upstream_tls: "as-client",
+            whole_transactions: std::env::var_os("SEGUE_TEST_WHOLE").is_some(),
             more: String::new(),
             environment: vec![],
             late_write_seconds: 1,
@@ -126,6 +130,9 @@ impl SegueConfig {
         }
         line("journal.path", "journal");
         line("journal.durability", self.durability);
+        if self.whole_transactions {
+            line("mirror.transactions", "whole");
+        }
         line("phases.path", "phases.toml");
         line("admin.token", ADMIN_TOKEN);
         in_sections(&text) + &self.more

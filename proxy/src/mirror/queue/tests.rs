@@ -216,3 +216,45 @@ fn what_was_live_for_long_makes_room_for_newer_keys() {
     assert_eq!(taken(&mut queue), [target("E", 1)]);
     assert_eq!(taken(&mut queue), [target("E", 0), target("E", 2)]);
 }
+
+#[test]
+fn a_key_taken_along_is_not_woken_by_its_earlier_wait() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.request(target("E", 1), [], entry(1), Priority::Live);
+    taken(&mut queue);
+    assert_eq!(queue.take_along(&target("E", 1)), Along::Busy);
+    queue.retry(&target("E", 1), BTreeSet::new(), now);
+    assert_eq!(queue.take_along(&target("E", 1)), Along::Taken(BTreeSet::new()));
+    let later = now + Duration::from_secs(9);
+    queue.retry(&target("E", 1), BTreeSet::new(), later);
+    queue.wake(now);
+    assert_eq!((taken(&mut queue), queue.next_due()), (vec![], Some(later)));
+    queue.wake(later);
+    assert_eq!(taken(&mut queue), [target("E", 1)]);
+    assert_eq!(queue.take_along(&target("E", 2)), Along::Idle);
+}
+
+#[test]
+fn a_key_waits_behind_another_of_its_group_and_goes_on_with_its_end() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.request(target("E", 1), [], entry(1), Priority::Live);
+    taken(&mut queue);
+    queue.wait_behind(&target("E", 1), now + Duration::from_secs(9));
+    queue.go_on();
+    queue.go_on();
+    assert_eq!((taken(&mut queue), queue.next_due()), (vec![target("E", 1)], None));
+}
+
+#[test]
+fn what_could_not_be_written_with_others_runs_alone_once() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    queue.request(target("E", 1), [], entry(1), Priority::Live);
+    taken(&mut queue);
+    queue.set_apart(&target("E", 1), BTreeSet::new(), now);
+    assert_eq!(queue.take_along(&target("E", 1)), Along::Alone);
+    queue.wake(now);
+    assert_eq!(taken(&mut queue), [target("E", 1)]);
+    queue.request(target("E", 1), [], entry(2), Priority::Live);
+    queue.done(&target("E", 1));
+    assert_eq!(queue.take_along(&target("E", 1)), Along::Taken(BTreeSet::new()));
+}

@@ -65,6 +65,13 @@ impl Control {
         Ok(grouped.rows)
     }
 
+    /// Fixes one committed state for the reads that follow: what is committed later does not show.
+    pub async fn snapshot(&self) -> Result<Snapshot, ControlError> {
+        let mut session = self.connection().await?;
+        session.begin_snapshot().await?;
+        Ok(Snapshot { session, server: self.server() })
+    }
+
     /// Whether no open transaction has changed a row that decides this row's item key: each could be
     /// locked in share mode without waiting, for as long as the statement takes.
     pub async fn is_at_rest(&self, entity: &Entity, key: &[Cell]) -> Result<bool, ControlError> {
@@ -118,6 +125,31 @@ impl Control {
     /// Any SELECT with positional parameters.
     pub async fn select(&self, sql: &str, parameters: &[Cell]) -> Result<Vec<Row>, ControlError> {
         self.execute(sql, parameters.iter().map(to_value).collect()).await
+    }
+}
+
+/// One committed state of the database.
+pub struct Snapshot {
+    session: Session,
+    server: ServerKind,
+}
+
+impl Snapshot {
+    /// As [`Control::view`].
+    pub async fn view(
+        &mut self,
+        entity: &Entity,
+        keys: &[Vec<Cell>],
+    ) -> Result<Vec<ViewRow>, ControlError> {
+        let mut grouped = Grouped::new(&entity.view);
+        for chunk in chunks(keys, self.server) {
+            grouped.read(&mut self.session, &chunk).await?;
+        }
+        Ok(grouped.rows)
+    }
+
+    pub async fn end(mut self) -> Result<(), ControlError> {
+        self.session.end_snapshot().await
     }
 }
 

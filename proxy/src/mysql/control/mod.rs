@@ -12,6 +12,7 @@ mod server;
 
 pub use connections::Connections;
 pub use grants::{CONTROL_PRIVILEGES, MissingGrant, PROCESS_PRIVILEGE, grant_statements};
+pub use keyed::Snapshot;
 pub use pool::{Control, Reads};
 pub use server::ServerFacts;
 
