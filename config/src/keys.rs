@@ -301,6 +301,21 @@ pub const KEYS: &[Key] = &[
          process at a time.",
     ),
     key(
+        "validation",
+        "keys_per_second",
+        Kind::Integer { min: 0, max: limits::VALIDATION_RATE_MAX },
+        Default("0"),
+        "Most applied keys a second that `segue serve` looks at again after a while, to compare row and item; \
+         0 looks at none. A look costs one read of each store. `GET /api/validation` has the results.",
+    ),
+    key(
+        "validation",
+        "after_seconds",
+        Kind::Integer { min: 1, max: limits::VALIDATION_AFTER_SECONDS_MAX },
+        Default("10"),
+        "How long after it was applied a key is looked at again.",
+    ),
+    key(
         "phases",
         "path",
         Kind::Path,

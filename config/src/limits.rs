@@ -405,3 +405,15 @@ pub const BACKFILL_LAND_SECONDS: u64 = 5;
 pub const MYSQL_BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// Parked rows listed in a backfill's report; more are counted.
 pub const PARKED_ROWS_KEPT_MAX: usize = 10_000;
+
+/// Most keys a second that are looked at again, and the longest time until then.
+pub const VALIDATION_RATE_MAX: u64 = 1_000;
+pub const VALIDATION_AFTER_SECONDS_MAX: u64 = 3_600;
+/// Keys that wait for their second look, in memory (about 200 bytes each); what comes beyond is not looked at.
+pub const VALIDATION_WAITING_MAX: usize = 50_000;
+/// How often keys are looked at, together.
+pub const VALIDATION_EVERY: Duration = Duration::from_secs(1);
+/// How long a difference has to rest before it is one.
+pub const VALIDATION_SETTLE: Duration = Duration::from_secs(2);
+/// The last differences that are listed.
+pub const VALIDATION_KEPT_MAX: usize = 100;

@@ -27,6 +27,7 @@ pub struct Settings {
     pub journal: Journal,
     /// Folder of backfill, verify and repair (`[movement] path`).
     pub movement_path: PathBuf,
+    pub validation: Validation,
     /// The phases file (`[phases] path`).
     pub phases_path: PathBuf,
     /// How long a write without answer may still arrive (`[dynamodb] late_write_seconds`).
@@ -133,6 +134,14 @@ pub enum Endpoint {
 pub enum Billing {
     OnDemand,
     Provisioned { read_units: u32, write_units: u32 },
+}
+
+/// The second look at applied keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// At most; 0: none.
+    pub keys_per_second: u32,
+    pub after: Duration,
 }
 
 #[derive(Clone, Debug)]

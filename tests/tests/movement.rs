@@ -11,14 +11,17 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Value;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
-use segue_tests::harness::{Kind, Server, program};
+use segue_tests::harness::{Kind, SegueConfig, Server, program};
 use segue_tests::stage::{Stage, seed};
 use segue_tests::workload::{self, CONTRACT_A, CONTRACT_B};
 use serde_json::Value as Json;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::time::Instant;
 
 type Item = HashMap<String, Value>;
 
+/// Something is expected to happen, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Kills of a backfill in the middle.
 const KILLS: u32 = 5;
 
@@ -410,4 +413,47 @@ async fn what_cannot_be_done_is_said_and_what_is_interrupted_goes_on() {
     let (exit, report) = run(&stage, &["backfill", "--json"]).await;
     assert_eq!((exit, report["complete"].as_bool()), (0, Some(true)), "{report:#}");
     stage.converged().await.unwrap();
+}
+
+/// The sidecar's second look at what it has applied: right keys count as equal, damage is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_applied_is_looked_at_again() {
+    let Some(server) = Server::shared(Kind::MariaDb).await else { return };
+    let looks = |config: &mut SegueConfig| {
+        config.more = "[validation]\nkeys_per_second = 1000\nafter_seconds = 2\n".to_owned();
+    };
+    let stage = Stage::set_with(server, CONTRACT_A, "dual-write", seed(), looks).await.unwrap();
+    let url = stage.segue.url(&stage.database);
+    let mut client = Conn::new(Opts::from_url(&url).unwrap()).await.unwrap();
+    let found = async || stage.segue.get("/api/validation").await.unwrap();
+    let begin = Instant::now();
+    while found().await["equal"].as_u64() < Some(3) {
+        client
+            .query_drop("UPDATE region SET tax = IF(tax > 1, 0, tax + 0.001) LIMIT 3")
+            .await
+            .unwrap();
+        assert!(begin.elapsed() < PATIENCE, "{}", found().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let before = found().await;
+    assert_eq!((&before["different"], &before["missing"]), (&0.into(), &0.into()), "{before}");
+    // An item that is changed between its write and the look, again until the look came after the change.
+    let change = stage.items.client().update_item().table_name("Regions");
+    let change = change.update_expression("SET #name = :wrong");
+    let change = change.expression_attribute_names("#name", "Title");
+    let change = change.expression_attribute_values(":wrong", Value::S("wrong".to_owned()));
+    let code: String =
+        client.query_first("SELECT code FROM region LIMIT 1").await.unwrap().unwrap();
+    let change = change.key("Code", Value::S(code.clone()));
+    while found().await["different"].as_u64() == Some(0) {
+        let touch = "UPDATE region SET tax = IF(tax > 1, 0, tax + 0.001) WHERE code = ?";
+        client.exec_drop(touch, (&code,)).await.unwrap();
+        stage.segue.settle(PATIENCE).await.unwrap();
+        change.clone().send().await.unwrap();
+        assert!(begin.elapsed() < PATIENCE, "{}", found().await);
+        tokio::time::sleep(Duration::from_secs(8)).await;
+    }
+    let after = found().await;
+    assert_eq!(after["differences"][0]["attributes"][0]["name"], "Title", "{after}");
+    assert!(stage.segue.metric("segue_validated_total").await.unwrap() > 3.0);
 }

@@ -298,6 +298,10 @@ fn build(values: &Values) -> Settings {
             database: values.text("contract.database"),
         },
         movement_path: required_path("movement.path"),
+        validation: Validation {
+            keys_per_second: values.number("validation.keys_per_second") as u32,
+            after: Duration::from_secs(values.number("validation.after_seconds")),
+        },
         journal: Journal {
             path: required_path("journal.path"),
             fsync: values.text("journal.durability") == "fsync",

@@ -218,6 +218,7 @@ pub fn mirror_settings(settings: &Settings) -> MirrorSettings {
     MirrorSettings {
         writes_concurrent: settings.mirror_workers,
         late_write: settings.late_write,
+        sampled_per_second: settings.validation.keys_per_second,
         whole_transactions: settings.whole_transactions,
         ..MirrorSettings::default()
     }

@@ -28,7 +28,7 @@ pub use build::{
     control_pool, load_settings, mapped_tables, ruleset, store, token_path, wanted_tables,
 };
 pub use fault::{Fault, FaultKind, StartError, finding_line};
-pub use movement::{Mover, Stores, backfill_fault, verify_fault};
+pub use movement::{Mover, Stores, movement_fault};
 pub use stop::StopReport;
 
 use crate::console::{self, Console, Token};
@@ -36,8 +36,8 @@ use crate::control::{Live, PhaseControl};
 use crate::dynamo::{Faults, Store};
 use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
-use crate::mirror::{Mirror, MirrorFaults, MirrorParts};
-use crate::movement::Sweeper;
+use crate::mirror::{MirrorFaults, MirrorParts};
+use crate::movement::{Sweeper, Validator};
 use crate::mysql::control::Control;
 use crate::session::{self, Drain, SessionShared};
 use crate::telemetry::{Digests, Metrics};
@@ -206,7 +206,19 @@ async fn run(
     tracker.spawn(Sweeper::without_barrier(mirror.clone()).run());
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));
-    let operations = operations_on(&live, &mirror, &control, &store, faults, &metrics);
+    let validator = Validator::new(mirror.clone(), settings.validation.after, metrics.clone());
+    let operations = Arc::new(SidecarOperations {
+        live: live.clone(),
+        mirror: mirror.clone(),
+        control: control.clone(),
+        store: store.clone(),
+        faults,
+        validation: validator.found(),
+        metrics: metrics.clone(),
+    });
+    if settings.validation.keys_per_second > 0 {
+        tracker.spawn(validator.run(stop_rest.clone()));
+    }
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
     let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, legs);
@@ -242,25 +254,6 @@ async fn run(
         journal,
         control,
         store,
-    })
-}
-
-/// What the HTTP side and reloads work on.
-fn operations_on(
-    live: &Arc<Live>,
-    mirror: &Mirror,
-    control: &Control,
-    store: &Store,
-    faults: Option<Faults>,
-    metrics: &Arc<Metrics>,
-) -> Arc<SidecarOperations> {
-    Arc::new(SidecarOperations {
-        live: live.clone(),
-        mirror: mirror.clone(),
-        control: control.clone(),
-        store: store.clone(),
-        faults,
-        metrics: metrics.clone(),
     })
 }
 

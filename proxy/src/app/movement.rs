@@ -15,7 +15,7 @@ use super::fault::Fault;
 use crate::dynamo::Store;
 use crate::journal::Journal;
 use crate::mirror::{Mirror, MirrorFaults, MirrorParts, MirrorSettings, Survey, SurveyError};
-use crate::movement::{BackfillError, CheckpointError, VerifyError};
+use crate::movement::{CheckpointError, MovementError};
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
 
@@ -111,7 +111,11 @@ impl Stores {
             metrics: self.metrics.clone(),
             rulesets: Arc::new(move || ruleset.clone()),
             served: Arc::new(move |table| tables.contains(table)),
-            settings: MirrorSettings { skip_equal: true, ..build::mirror_settings(settings) },
+            settings: MirrorSettings {
+                skip_equal: true,
+                sampled_per_second: 0,
+                ..build::mirror_settings(settings)
+            },
             faults: MirrorFaults::default(),
         };
         Ok(Mover { mirror: build::mirror(parts).await, journal })
@@ -175,19 +179,10 @@ impl From<CheckpointError> for Fault {
 }
 
 /// `None`: interrupted, which is no fault.
-pub fn verify_fault(error: VerifyError) -> Option<Fault> {
+pub fn movement_fault(error: MovementError) -> Option<Fault> {
     match error {
-        VerifyError::Survey(error) => Some(error.into()),
-        VerifyError::Checkpoint(error) => Some(error.into()),
-        VerifyError::Interrupted => None,
-    }
-}
-
-/// `None`: interrupted, which is no fault.
-pub fn backfill_fault(error: BackfillError) -> Option<Fault> {
-    match error {
-        BackfillError::Survey(error) => Some(error.into()),
-        BackfillError::Checkpoint(error) => Some(error.into()),
-        BackfillError::Interrupted => None,
+        MovementError::Survey(error) => Some(error.into()),
+        MovementError::Checkpoint(error) => Some(error.into()),
+        MovementError::Interrupted => None,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use segue_config::faults::FaultScript;
 use segue_config::limits::HEALTH_ANSWER_MS_MAX;
 use segue_rules::value::TableName;
@@ -14,6 +15,7 @@ use crate::console::{FaultsAtWork, Health, Operations, Part};
 use crate::control::Live;
 use crate::dynamo::{Faults, Store};
 use crate::mirror::{Mirror, ParkedFilter};
+use crate::movement::Validation;
 use crate::mysql::control::Control;
 use crate::telemetry::Metrics;
 
@@ -27,6 +29,7 @@ pub(super) struct SidecarOperations {
     pub store: Store,
     /// `None`: not allowed.
     pub faults: Option<Faults>,
+    pub validation: Arc<Mutex<Validation>>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -118,6 +121,10 @@ impl Operations for SidecarOperations {
 
     fn sweeps(&self) -> Value {
         shown(&self.mirror.owed(&ParkedFilter::default()).sweeps)
+    }
+
+    fn validation(&self) -> Value {
+        shown(&*self.validation.lock())
     }
 
     fn faults(&self) -> Option<Value> {

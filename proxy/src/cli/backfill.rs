@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::admin::{Admin, Answer};
 use super::signals::Signals;
 use super::{Common, Exit, output, progress};
-use crate::app::{Fault, Mover, Stores, backfill_fault};
+use crate::app::{Fault, Mover, Stores};
 use crate::movement::{Backfill, BackfillOptions, BackfillReport, Checkpoint, Copied};
 
 /// Between two looks at whether older transactions have ended.
@@ -124,18 +124,12 @@ async fn work(
 ) -> Result<Option<BackfillReport>, Fault> {
     let stop = CancellationToken::new();
     let (mirror, metrics) = (mover.mirror.clone(), stores.metrics.clone());
-    let ended = match Backfill::new(mirror, metrics, options, checkpoint, stop.clone()) {
-        Ok(backfill) => {
-            let progress = backfill.progress();
-            progress::shown(&progress, &stop, backfill.run()).await?
-        }
-        Err(error) => Some(Err(error)),
+    let backfill = match Backfill::new(mirror, metrics, options, checkpoint, stop.clone()) {
+        Ok(backfill) => backfill,
+        Err(error) => return progress::not_begun(error),
     };
-    match ended {
-        None => Ok(None),
-        Some(Ok(report)) => Ok(Some(report)),
-        Some(Err(error)) => backfill_fault(error).map_or(Ok(None), Err),
-    }
+    let progress = backfill.progress();
+    progress::finished(&progress, &stop, backfill.run()).await
 }
 
 fn as_json(report: &BackfillReport) -> Value {

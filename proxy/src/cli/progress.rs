@@ -8,8 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
-use crate::app::Fault;
-use crate::movement::{Part, Progress};
+use crate::app::{Fault, movement_fault};
+use crate::movement::{MovementError, Part, Progress};
 
 const REDRAW: Duration = Duration::from_millis(200);
 /// Between lines where there is no terminal.
@@ -44,6 +44,24 @@ pub(super) async fn shown<T>(
             }
         }
     }
+}
+
+/// The same for work that may end early. `None`: interrupted.
+pub(super) async fn finished<T>(
+    progress: &Progress,
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, MovementError>>,
+) -> Result<Option<T>, Fault> {
+    match shown(progress, stop, work).await? {
+        None => Ok(None),
+        Some(Ok(done)) => Ok(Some(done)),
+        Some(Err(error)) => movement_fault(error).map_or(Ok(None), Err),
+    }
+}
+
+/// What a piece of work that could not begin ends with.
+pub(super) fn not_begun<T>(error: MovementError) -> Result<Option<T>, Fault> {
+    movement_fault(error).map_or(Ok(None), Err)
 }
 
 struct Display {

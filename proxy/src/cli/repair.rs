@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::verify::{compare, print as print_differences, write_report};
 use super::{Common, Exit, output, progress};
-use crate::app::{Fault, Stores, verify_fault};
+use crate::app::{Fault, Stores};
 use crate::movement::{Checkpoint, Repair, RepairCounts, Verifier, VerifyOptions, VerifyReport};
 
 #[derive(clap::Args, Debug)]
@@ -155,20 +155,13 @@ async fn look_again(
     let stop = CancellationToken::new();
     let checkpoint = Checkpoint::new(&settings.movement_path, "repair");
     let options = options(arguments, found.tables.clone());
-    let verifier =
-        Verifier::new(stores.survey(), stores.ruleset.clone(), options, checkpoint, stop.clone());
-    let ended = match verifier {
-        Ok(verifier) => {
-            let progress = verifier.progress();
-            progress::shown(&progress, &stop, verifier.run_again(found)).await?
-        }
-        Err(error) => Some(Err(error)),
+    let (survey, ruleset) = (stores.survey(), stores.ruleset.clone());
+    let verifier = match Verifier::new(survey, ruleset, options, checkpoint, stop.clone()) {
+        Ok(verifier) => verifier,
+        Err(error) => return progress::not_begun(error),
     };
-    match ended {
-        None => Ok(None),
-        Some(Ok(report)) => Ok(Some(report)),
-        Some(Err(error)) => verify_fault(error).map_or(Ok(None), Err),
-    }
+    let progress = verifier.progress();
+    progress::finished(&progress, &stop, verifier.run_again(found)).await
 }
 
 fn show_plan(arguments: &Arguments, counts: &RepairCounts, found: &VerifyReport) {

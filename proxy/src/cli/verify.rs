@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{Common, Exit, output, progress};
-use crate::app::{Fault, Stores, verify_fault};
+use crate::app::{Fault, Stores};
 use crate::movement::{Checkpoint, Class, Tally, Verifier, VerifyOptions, VerifyReport};
 
 #[derive(clap::Args, Debug)]
@@ -97,20 +97,13 @@ pub(super) async fn compare(
         checkpoint().remove()?;
     }
     let stop = CancellationToken::new();
-    let verifier =
-        Verifier::new(stores.survey(), stores.ruleset.clone(), options, checkpoint(), stop.clone());
-    let ended = match verifier {
-        Ok(verifier) => {
-            let progress = verifier.progress();
-            progress::shown(&progress, &stop, verifier.run()).await?
-        }
-        Err(error) => Some(Err(error)),
+    let (survey, ruleset) = (stores.survey(), stores.ruleset.clone());
+    let verifier = match Verifier::new(survey, ruleset, options, checkpoint(), stop.clone()) {
+        Ok(verifier) => verifier,
+        Err(error) => return progress::not_begun(error),
     };
-    match ended {
-        None => Ok(None),
-        Some(Ok(report)) => Ok(Some(report)),
-        Some(Err(error)) => verify_fault(error).map_or(Ok(None), Err),
-    }
+    let progress = verifier.progress();
+    progress::finished(&progress, &stop, verifier.run()).await
 }
 
 fn report_path(asked: Option<&Path>, settings: &Settings) -> PathBuf {

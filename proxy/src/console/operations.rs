@@ -27,6 +27,9 @@ pub trait Operations: Send + Sync + 'static {
     /// Sweeps that are owed or under way.
     fn sweeps(&self) -> serde_json::Value;
 
+    /// What the second look at applied keys has found.
+    fn validation(&self) -> serde_json::Value;
+
     /// The fault script in force; `None` where faults on purpose are not allowed.
     fn faults(&self) -> Option<serde_json::Value>;
 

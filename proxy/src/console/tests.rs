@@ -50,6 +50,10 @@ impl Operations for Recorded {
     fn sweeps(&self) -> Value {
         json!([])
     }
+    fn validation(&self) -> Value {
+        json!({ "equal": 0, "differences": [{ "row_key": ["secret"], "item_key": "secret" }] })
+    }
+
     fn faults(&self) -> Option<Value> {
         None
     }
@@ -131,6 +135,8 @@ async fn values_of_parked_rows_are_shown_only_with_the_token() {
     assert_eq!(status, 200);
     assert!(!body.contains("a@b") && body.contains("\"parked_total\":1"), "{body}");
     assert!(served.ask("GET", "/api/owed", TOKEN, "").await.1.contains("a@b"));
+    assert!(!served.ask("GET", "/api/validation", "", "").await.1.contains("secret"));
+    assert!(served.ask("GET", "/api/validation", TOKEN, "").await.1.contains("secret"));
 }
 
 #[tokio::test]

@@ -137,7 +137,10 @@ fn wake(shared: &Shared, state: &mut State) {
 /// Books the end of one key's run.
 fn settle(shared: &Shared, target: &Target, (outcome, candidates): Ended) {
     match of_passing(shared, target, outcome) {
-        Outcome::Done => finish(shared, target, Ending::Applied),
+        Outcome::Done => {
+            shared.applied.note(target, shared.now());
+            finish(shared, target, Ending::Applied);
+        }
         Outcome::Unmapped => {
             tracing::info!(entity = %target.entity, "a key owed to an entity no longer mapped is dropped");
             finish(shared, target, Ending::Nothing);

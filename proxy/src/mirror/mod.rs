@@ -9,6 +9,7 @@
 //! One captured entry of one transaction is the unit of the books. It is owed until every refresh
 //! and sweep that was made for it is done; its journal record goes with the last entry.
 
+mod applied;
 mod backlog;
 mod beforehand;
 mod bookkeeping;
@@ -56,6 +57,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use crate::mysql::control::TextRows;
+pub use applied::AppliedKey;
 pub use ledger::Counts;
 pub use owed::Owed;
 pub use parts::{MirrorFaults, MirrorParts, MirrorSettings, RulesetSource, ServedSource};
@@ -99,6 +101,7 @@ impl Mirror {
             metrics: parts.metrics,
             rulesets: parts.rulesets,
             served: parts.served,
+            applied: applied::Applied::new(parts.settings.sampled_per_second),
             settings: parts.settings,
             faults: parts.faults,
             state: Mutex::new(State::default()),

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::applied::Applied;
 use super::backlog::{Backlog, Prints};
 use super::forthcoming::{Announced, Forthcoming, Number};
 use super::gap::Gap;
@@ -69,6 +70,8 @@ pub struct MirrorSettings {
     pub late_write: Duration,
     /// The items of one transaction are written together.
     pub whole_transactions: bool,
+    /// Applied keys a second that are kept for a second look; 0: none.
+    pub sampled_per_second: u32,
     /// Items that are right already are not written again. Only where sidecars hold the promises towards commits.
     pub skip_equal: bool,
 }
@@ -86,6 +89,7 @@ impl Default for MirrorSettings {
             debts_waiting_max: limits::DEBTS_WAITING_MAX,
             late_write: Duration::ZERO,
             whole_transactions: false,
+            sampled_per_second: 0,
             skip_equal: false,
         }
     }
@@ -145,6 +149,7 @@ pub(crate) struct Shared {
     pub paces: Paces,
     pub tags: Tags,
     pub homes: Homes,
+    pub applied: Applied,
     pub forthcoming: Forthcoming,
     /// When transactions that were not written whole were logged last.
     pub torn_logged: Mutex<Option<Instant>>,

@@ -155,6 +155,11 @@ impl Queue {
         waited
     }
 
+    /// Whether there is something left to do for the key.
+    pub fn has(&self, target: &Target) -> bool {
+        self.jobs.contains_key(target)
+    }
+
     fn push(&mut self, target: Target, priority: Priority) {
         self.lanes.entry(priority).or_default().push(target);
     }

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::{Checkpoint, CheckpointError};
+use super::checkpoint::Checkpoint;
+use super::error::MovementError;
 use super::flight::Flight;
 use super::persist::persist;
 use super::progress::Progress;
@@ -35,17 +36,6 @@ pub struct BackfillOptions {
     pub threads_running_max: Option<u64>,
     /// How long a write without answer may still arrive.
     pub late_write: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum BackfillError {
-    #[error(transparent)]
-    Survey(#[from] SurveyError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// What was done so far is in the checkpoint.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 /// Counts of one entity.
@@ -140,7 +130,7 @@ impl Backfill {
         options: BackfillOptions,
         checkpoint: Checkpoint,
         stop: CancellationToken,
-    ) -> Result<Backfill, BackfillError> {
+    ) -> Result<Backfill, MovementError> {
         let ruleset = mirror.ruleset();
         let fresh = BackfillReport {
             contract: ruleset.fingerprint.clone(),
@@ -180,7 +170,7 @@ impl Backfill {
     }
 
     /// Goes through every row. Interrupted, it leaves a checkpoint.
-    pub async fn run(mut self) -> Result<BackfillReport, BackfillError> {
+    pub async fn run(mut self) -> Result<BackfillReport, MovementError> {
         let ended = self.copy_all().await;
         self.count();
         if let Err(error) = ended {
@@ -193,7 +183,7 @@ impl Backfill {
         Ok(self.state.report)
     }
 
-    async fn copy_all(&mut self) -> Result<(), BackfillError> {
+    async fn copy_all(&mut self) -> Result<(), MovementError> {
         // From now on a run that is killed is known to have been.
         self.checkpoint.save(&self.state)?;
         let ruleset = self.ruleset.clone();
@@ -216,11 +206,11 @@ impl Backfill {
     }
 
     /// Refreshes the rows of items that have none, once no request of a killed run can arrive any more.
-    async fn remove_strays(&mut self) -> Result<(), BackfillError> {
+    async fn remove_strays(&mut self) -> Result<(), MovementError> {
         let part = self.progress.add("items without a row".to_owned(), "items", None);
         let late = self.begun + self.options.late_write;
         tokio::select! {
-            () = self.stop.cancelled() => return Err(BackfillError::Interrupted),
+            () = self.stop.cancelled() => return Err(MovementError::Interrupted),
             () = tokio::time::sleep_until(late) => {}
         }
         let (survey, ruleset) = (self.mirror.survey(), self.ruleset.clone());
@@ -228,9 +218,7 @@ impl Backfill {
         for table in &ruleset.tables {
             let mut from = None;
             loop {
-                let read = async || {
-                    survey.strays_in_page(&ruleset, table, from.clone(), (0, 1), wanted).await
-                };
+                let read = || survey.strays_in_page(&ruleset, table, from.clone(), (0, 1), wanted);
                 let (page, strays) = persist(read).await?;
                 for OwnedItem { entity, row_key, key } in strays {
                     // Whether it went or is parked, there is nothing more to do about it here.
@@ -238,7 +226,7 @@ impl Backfill {
                 }
                 self.progress.advance(part, page.items);
                 if self.stop.is_cancelled() {
-                    return Err(BackfillError::Interrupted);
+                    return Err(MovementError::Interrupted);
                 }
                 match page.next {
                     Some(next) => from = Some(next),
@@ -250,7 +238,7 @@ impl Backfill {
         Ok(())
     }
 
-    async fn copy(&mut self, entity: &Arc<Entity>, part: usize) -> Result<(), BackfillError> {
+    async fn copy(&mut self, entity: &Arc<Entity>, part: usize) -> Result<(), MovementError> {
         let survey = self.mirror.survey();
         let mut last = match self.state.places.get(&entity.name) {
             Some(None) => return Ok(()),
@@ -260,7 +248,7 @@ impl Backfill {
         let mut flight = Flight::new(&self.mirror, BACKFILL_IN_FLIGHT);
         let mut chunks = Chunks::default();
         loop {
-            let scan = async || survey.driving_keys(entity, last.as_deref()).await;
+            let scan = || survey.driving_keys(entity, last.as_deref());
             let keys = persist(scan).await?;
             let Some(end) = keys.last().cloned() else { break };
             last = Some(end);
@@ -288,7 +276,7 @@ impl Backfill {
         flight: &mut Flight<(usize, Vec<Cell>)>,
         chunks: &mut Chunks,
         part: usize,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<(), MovementError> {
         self.rows.pass(keys.len() as f64, &self.stop).await;
         self.wait_for_mysql().await?;
         self.keep_going(entity, chunks)?;
@@ -310,7 +298,7 @@ impl Backfill {
         flight: &mut Flight<(usize, Vec<Cell>)>,
         chunks: &mut Chunks,
         part: usize,
-    ) -> Result<(), BackfillError> {
+    ) -> Result<(), MovementError> {
         while self.land_one(entity, flight, chunks, part).await? {
             if !self.stop.is_cancelled() {
                 self.keep_going(entity, chunks)?;
@@ -325,11 +313,11 @@ impl Backfill {
         flight: &mut Flight<(usize, Vec<Cell>)>,
         chunks: &mut Chunks,
         part: usize,
-    ) -> Result<bool, BackfillError> {
+    ) -> Result<bool, MovementError> {
         let landed = tokio::select! {
             landed = flight.land() => landed,
             // While a store is away nothing lands; the caller lands what it can.
-            () = self.stop.cancelled(), if flight.is_full() => return Err(BackfillError::Interrupted),
+            () = self.stop.cancelled(), if flight.is_full() => return Err(MovementError::Interrupted),
         };
         let Some(((chunk, row_key), end)) = landed else { return Ok(false) };
         let report = &mut self.state.report;
@@ -355,14 +343,14 @@ impl Backfill {
     }
 
     /// Saves from time to time, ends where it must.
-    fn keep_going(&mut self, entity: &Entity, chunks: &mut Chunks) -> Result<(), BackfillError> {
+    fn keep_going(&mut self, entity: &Entity, chunks: &mut Chunks) -> Result<(), MovementError> {
         if self.checkpoint.is_due() {
             self.note(entity, chunks);
             self.count();
             self.checkpoint.save(&self.state)?;
         }
         match self.stop.is_cancelled() {
-            true => Err(BackfillError::Interrupted),
+            true => Err(MovementError::Interrupted),
             false => Ok(()),
         }
     }
@@ -395,15 +383,15 @@ impl Backfill {
     }
 
     /// While MySQL has too much to do, nothing new is begun.
-    async fn wait_for_mysql(&mut self) -> Result<(), BackfillError> {
+    async fn wait_for_mysql(&mut self) -> Result<(), MovementError> {
         let Some(most) = self.options.threads_running_max else { return Ok(()) };
         if self.mysql_asked.elapsed() < MYSQL_BUSY_PAUSE {
             return Ok(());
         }
         let survey = self.mirror.survey();
-        while persist(async || survey.threads_running().await).await? > most {
+        while persist(|| survey.threads_running()).await? > most {
             tokio::select! {
-                () = self.stop.cancelled() => return Err(BackfillError::Interrupted),
+                () = self.stop.cancelled() => return Err(MovementError::Interrupted),
                 () = tokio::time::sleep(MYSQL_BUSY_PAUSE) => {}
             }
         }
@@ -412,14 +400,14 @@ impl Backfill {
     }
 
     /// A write whose answer was lost may still arrive; the mirror looks at its row once more then.
-    async fn wait_for_late_writes(&mut self) -> Result<(), BackfillError> {
+    async fn wait_for_late_writes(&mut self) -> Result<(), MovementError> {
         let forever = Duration::from_secs(u64::from(u32::MAX));
         if self.mirror.wait_idle(Duration::ZERO).await {
             return Ok(());
         }
         tracing::info!("waits until writes without an answer can arrive no more");
         tokio::select! {
-            () = self.stop.cancelled() => Err(BackfillError::Interrupted),
+            () = self.stop.cancelled() => Err(MovementError::Interrupted),
             _ = self.mirror.wait_idle(forever) => Ok(()),
         }
     }

@@ -3,23 +3,27 @@
 
 mod backfill;
 mod checkpoint;
+mod error;
 mod flight;
 mod persist;
 mod progress;
 mod repair;
 mod sweep;
 mod throttle;
+mod validator;
 mod verify;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use backfill::{Backfill, BackfillError, BackfillOptions, BackfillReport, Copied, ParkedRow};
+pub use backfill::{Backfill, BackfillOptions, BackfillReport, Copied, ParkedRow};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use error::MovementError;
 pub use progress::{Part, Progress};
 pub use repair::{Repair, RepairCounts};
+pub use validator::{Validation, Validator};
 pub use verify::{
-    Class, Difference, NamedDifference, Tally, Verifier, VerifyError, VerifyOptions, VerifyReport,
+    Class, Difference, NamedDifference, Tally, Verifier, VerifyOptions, VerifyReport,
 };
 
 use crate::mirror::Mirror;

@@ -9,16 +9,20 @@ use crate::mirror::SurveyError;
 
 /// Repeats a read until it works, is refused for good, or has failed too often. A deadlock or a lost connection
 /// is no end of a table.
-pub(super) async fn persist<T>(
-    read: impl AsyncFnMut() -> Result<T, SurveyError>,
-) -> Result<T, SurveyError> {
+pub(super) async fn persist<T, R>(read: impl FnMut() -> R) -> Result<T, SurveyError>
+where
+    R: Future<Output = Result<T, SurveyError>>,
+{
     persist_from(SURVEY_RETRY_MIN, read).await
 }
 
-async fn persist_from<T>(
+async fn persist_from<T, R>(
     mut wait: Duration,
-    mut read: impl AsyncFnMut() -> Result<T, SurveyError>,
-) -> Result<T, SurveyError> {
+    mut read: impl FnMut() -> R,
+) -> Result<T, SurveyError>
+where
+    R: Future<Output = Result<T, SurveyError>>,
+{
     for _ in 1..SURVEY_ATTEMPTS_MAX {
         match read().await {
             Err(error) if error.passing => {
@@ -41,12 +45,12 @@ mod tests {
         // Tries that fail, with errors that may pass or not; how many there were.
         let tries = async |failing: u32, passing| {
             let mut tries = 0;
-            let answer = persist_from(Duration::from_micros(1), async || {
+            let answer = persist_from(Duration::from_micros(1), || {
                 tries += 1;
-                match tries > failing {
+                std::future::ready(match tries > failing {
                     true => Ok(()),
                     false => Err(SurveyError { reason: "no".into(), passing }),
-                }
+                })
             });
             let worked = answer.await.is_ok();
             (worked, tries)

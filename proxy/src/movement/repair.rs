@@ -107,7 +107,7 @@ impl Repair {
         let Some(table) = ruleset.tables.iter().find(|table| table.name == key.table) else {
             return Ok(());
         };
-        persist(async || survey.remove_foreign(&ruleset, table, key).await).await
+        persist(|| survey.remove_foreign(&ruleset, table, key)).await
     }
 }
 

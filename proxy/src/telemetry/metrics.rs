@@ -48,6 +48,8 @@ pub struct Metrics {
     /// Write capacity units of puts and deletes that were answered, by DynamoDB table: one for each KB begun of
     /// the new item. Indexes, and larger items that were replaced, cost more.
     pub write_units: IntCounterVec,
+    /// Applied keys that were looked at again, by result.
+    pub validated: IntCounterVec,
     /// Refusals by code.
     pub refusals: IntCounterVec,
     /// Client connections open now.
@@ -251,6 +253,11 @@ fn written(r: &Registry) -> (IntCounterVec, IntCounterVec) {
     (items, counters(r, "segue_write_units_total", help, &["table"]))
 }
 
+fn validated(r: &Registry) -> IntCounterVec {
+    let help = "Applied keys looked at again, by result.";
+    counters(r, "segue_validated_total", help, &["result"])
+}
+
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
@@ -259,6 +266,7 @@ impl Metrics {
         let (faults, fault_rules) = faults(&r);
         let (pace, partitions_paused) = paces(&r);
         let (items, write_units) = written(&r);
+        let validated = validated(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -293,6 +301,7 @@ impl Metrics {
             transactions: transactions(&r),
             items,
             write_units,
+            validated,
             refusals: counters(&r, "segue_refusals_total", "Refusals by code.", &["code"]),
             connections: gauge(&r, "segue_connections", "Client connections open."),
             connections_total: counter(

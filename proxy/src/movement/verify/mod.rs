@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub use report::{Class, Difference, NamedDifference, Tally, VerifyReport};
 use state::{Place, State, Suspect};
 
-use super::checkpoint::{Checkpoint, CheckpointError};
+use super::checkpoint::Checkpoint;
+use super::error::MovementError;
 use super::persist::persist;
 use super::progress::Progress;
 use super::throttle::Throttle;
@@ -46,17 +47,6 @@ pub struct VerifyOptions {
     pub show_values: bool,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    #[error(transparent)]
-    Survey(#[from] SurveyError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// What was done so far is in the checkpoint.
-    #[error("interrupted")]
-    Interrupted,
-}
-
 /// One comparison.
 pub struct Verifier {
     survey: Survey,
@@ -64,7 +54,8 @@ pub struct Verifier {
     options: VerifyOptions,
     progress: Arc<Progress>,
     stop: CancellationToken,
-    checkpoint: Checkpoint,
+    /// `None`: nothing is kept.
+    checkpoint: Option<Checkpoint>,
     throttle: Throttle,
     state: State,
     begun: Instant,
@@ -80,32 +71,57 @@ impl Verifier {
         options: VerifyOptions,
         checkpoint: Checkpoint,
         stop: CancellationToken,
-    ) -> Result<Verifier, VerifyError> {
-        let fresh = State::new(&ruleset, &options);
-        let kept = checkpoint.load::<State>()?.filter(|kept| kept.is_of(&fresh));
-        if kept.is_some() {
+    ) -> Result<Verifier, MovementError> {
+        let kept = checkpoint.load::<State>()?;
+        let mut verifier = Verifier::passing(survey, ruleset, options, stop);
+        if let Some(kept) = kept.filter(|kept| kept.is_of(&verifier.state)) {
             tracing::info!("goes on where the last comparison was interrupted");
+            verifier.earlier = kept.report.seconds;
+            verifier.state = kept;
         }
-        let state = kept.unwrap_or(fresh);
-        Ok(Verifier {
+        verifier.checkpoint = Some(checkpoint);
+        Ok(verifier)
+    }
+
+    /// The same, but begun anew whenever it ends.
+    pub fn passing(
+        survey: Survey,
+        ruleset: Arc<Ruleset>,
+        options: VerifyOptions,
+        stop: CancellationToken,
+    ) -> Verifier {
+        Verifier {
+            state: State::new(&ruleset, &options),
             survey,
             ruleset,
             throttle: Throttle::new(options.rows_per_second),
             options,
             progress: Arc::default(),
             stop,
-            checkpoint,
-            earlier: state.report.seconds,
-            state,
+            checkpoint: None,
             begun: Instant::now(),
-        })
+            earlier: 0.0,
+        }
     }
 
     /// Looks again at what an earlier comparison found, and at nothing else.
-    pub async fn run_again(mut self, found: &VerifyReport) -> Result<VerifyReport, VerifyError> {
+    pub async fn run_again(mut self, found: &VerifyReport) -> Result<VerifyReport, MovementError> {
         for difference in &found.differences {
             self.state.take_found(difference);
         }
+        self.look_at_suspects().await
+    }
+
+    /// Looks at these rows (an entity's name and a row key each), and at nothing else.
+    pub async fn run_for(
+        mut self,
+        rows: Vec<(String, Vec<Cell>)>,
+    ) -> Result<VerifyReport, MovementError> {
+        self.state.suspects.extend(rows.into_iter().map(|(entity, key)| Suspect::new(entity, key)));
+        self.look_at_suspects().await
+    }
+
+    async fn look_at_suspects(mut self) -> Result<VerifyReport, MovementError> {
         let part = self.progress.add("verify again".to_owned(), "rows", None);
         self.settle_all().await?;
         self.judge_foreign().await?;
@@ -122,21 +138,23 @@ impl Verifier {
     }
 
     /// Goes through everything. Interrupted, it leaves a checkpoint.
-    pub async fn run(mut self) -> Result<VerifyReport, VerifyError> {
+    pub async fn run(mut self) -> Result<VerifyReport, MovementError> {
         let ended = self.compare_all().await;
         self.state.report.seconds = self.earlier + self.begun.elapsed().as_secs_f64();
         if let Err(error) = ended {
-            self.checkpoint.save(&self.state)?;
+            self.save()?;
             return Err(error);
         }
-        self.checkpoint.remove()?;
+        if let Some(checkpoint) = self.checkpoint.take() {
+            checkpoint.remove()?;
+        }
         let mut report = self.state.report;
         report.complete = true;
         report.sum_up();
         Ok(report)
     }
 
-    async fn compare_all(&mut self) -> Result<(), VerifyError> {
+    async fn compare_all(&mut self) -> Result<(), MovementError> {
         let ruleset = self.ruleset.clone();
         let entities: Vec<Arc<Entity>> = ruleset
             .entities
@@ -169,14 +187,16 @@ impl Verifier {
     }
 
     /// The direction from the rows: every row's item.
-    async fn compare_rows(&mut self, entity: &Arc<Entity>, part: usize) -> Result<(), VerifyError> {
+    async fn compare_rows(
+        &mut self,
+        entity: &Arc<Entity>,
+        part: usize,
+    ) -> Result<(), MovementError> {
         let Some(table) = table_of(&self.ruleset, entity).cloned() else { return Ok(()) };
         let survey = self.survey.clone();
         let scan = async |from: Place<Vec<Cell>>| match from {
-            Place::Begin => persist(async || survey.driving_keys(entity, None).await).await,
-            Place::After(last) => {
-                persist(async || survey.driving_keys(entity, Some(&last)).await).await
-            }
+            Place::Begin => persist(|| survey.driving_keys(entity, None)).await,
+            Place::After(last) => persist(|| survey.driving_keys(entity, Some(&last))).await,
             Place::End => Ok(Vec::new()),
         };
         let mut keys = scan(self.state.row_place(&entity.name)).await?;
@@ -185,7 +205,7 @@ impl Verifier {
             let chosen: Vec<Vec<Cell>> =
                 keys.iter().filter(|key| self.is_sampled(key)).cloned().collect();
             let looks = stream::iter(chosen.chunks(ITEMS_READ_AT_ONCE))
-                .map(|batch| persist(async || survey.compare(entity, &table, batch).await))
+                .map(|batch| persist(|| survey.compare(entity, &table, batch)))
                 .buffered(VERIFY_READS_AT_ONCE)
                 .try_collect::<Vec<Vec<Look>>>();
             let (looks, next) = tokio::try_join!(looks, scan(Place::After(end.clone())))?;
@@ -224,7 +244,11 @@ impl Verifier {
     }
 
     /// The direction from the items: every item's row.
-    async fn compare_items(&mut self, table: &DynamoTable, part: usize) -> Result<(), VerifyError> {
+    async fn compare_items(
+        &mut self,
+        table: &DynamoTable,
+        part: usize,
+    ) -> Result<(), MovementError> {
         let ruleset = self.ruleset.clone();
         let (survey, options) = (self.survey.clone(), self.options.clone());
         let read = async |segment: usize, place: Place<_>| {
@@ -238,8 +262,7 @@ impl Verifier {
                 options.tables.contains(&item.entity.source)
                     && is_sampled(options.sample, &item.row_key)
             };
-            let read =
-                async || survey.strays_in_page(&ruleset, table, from.clone(), number, wanted).await;
+            let read = || survey.strays_in_page(&ruleset, table, from.clone(), number, wanted);
             let (page, strays) = persist(read).await?;
             Ok::<_, SurveyError>(Some((segment, page, strays)))
         };
@@ -293,17 +316,24 @@ impl Verifier {
         is_sampled(self.options.sample, key)
     }
 
+    fn save(&mut self) -> Result<(), MovementError> {
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.save(&self.state)?;
+        }
+        Ok(())
+    }
+
     /// Saves from time to time, bounds what waits for another look, ends where it must.
-    async fn keep_going(&mut self) -> Result<(), VerifyError> {
+    async fn keep_going(&mut self) -> Result<(), MovementError> {
         if self.state.suspects.len() >= SUSPECTS_MAX {
             self.settle_all().await?;
         }
-        if self.checkpoint.is_due() {
+        if self.checkpoint.as_ref().is_some_and(Checkpoint::is_due) {
             self.state.report.seconds = self.earlier + self.begun.elapsed().as_secs_f64();
-            self.checkpoint.save(&self.state)?;
+            self.save()?;
         }
         match self.stop.is_cancelled() {
-            true => Err(VerifyError::Interrupted),
+            true => Err(MovementError::Interrupted),
             false => Ok(()),
         }
     }

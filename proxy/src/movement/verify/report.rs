@@ -47,14 +47,35 @@ pub struct Tally {
 
 impl Tally {
     pub(super) fn count(&mut self, class: Class) {
-        let counter = match class {
+        *self.counter(class) += 1;
+    }
+
+    /// Takes back one that turned out to be none.
+    pub(in crate::movement) fn discount(&mut self, class: Class) {
+        let counter = self.counter(class);
+        *counter = counter.saturating_sub(1);
+    }
+
+    fn counter(&mut self, class: Class) -> &mut u64 {
+        match class {
             Class::Missing => &mut self.missing,
             Class::Extra => &mut self.extra,
             Class::Different => &mut self.different,
             Class::Unsettled => &mut self.unsettled,
             Class::Parked => &mut self.parked,
-        };
-        *counter += 1;
+        }
+    }
+
+    /// Results of looks at rows, by name.
+    pub(in crate::movement) fn results(&self) -> [(&'static str, u64); 6] {
+        [
+            ("equal", self.equal),
+            ("in_flight", self.in_flight),
+            ("missing", self.missing),
+            ("different", self.different),
+            ("unsettled", self.unsettled),
+            ("parked", self.parked),
+        ]
     }
 
     /// Of what is not as it should be.

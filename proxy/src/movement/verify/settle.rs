@@ -11,13 +11,14 @@ use segue_rules::value::{Cell, ItemKey};
 
 use super::report::{Class, Difference, NamedDifference};
 use super::state::Suspect;
-use super::{Verifier, VerifyError, table_of};
+use super::{Verifier, table_of};
 use crate::mirror::{Look, Standing};
+use crate::movement::error::MovementError;
 use crate::movement::persist::persist;
 
 impl Verifier {
     /// Looks again at everything that waits for it, until nothing does.
-    pub(super) async fn settle_all(&mut self) -> Result<(), VerifyError> {
+    pub(super) async fn settle_all(&mut self) -> Result<(), MovementError> {
         while let Some(batch) = self.next_batch() {
             let looked = self.look_again(&batch).await;
             if looked.is_err() {
@@ -44,7 +45,7 @@ impl Verifier {
         Some(batch)
     }
 
-    async fn look_again(&mut self, batch: &[Suspect]) -> Result<(), VerifyError> {
+    async fn look_again(&mut self, batch: &[Suspect]) -> Result<(), MovementError> {
         let entities = &self.ruleset.entities;
         let entity = entities.iter().find(|entity| entity.name == batch[0].entity).cloned();
         let Some(entity) = entity else { return Ok(()) };
@@ -57,14 +58,14 @@ impl Verifier {
     }
 
     /// Until the youngest has had its time, which is twice as long after each look.
-    async fn wait_for(&self, batch: &[Suspect]) -> Result<(), VerifyError> {
+    async fn wait_for(&self, batch: &[Suspect]) -> Result<(), MovementError> {
         let due = batch
             .iter()
             .map(|suspect| suspect.seen + pause(self.options.settle, suspect.looks))
             .max();
         let Some(due) = due else { return Ok(()) };
         tokio::select! {
-            () = self.stop.cancelled() => Err(VerifyError::Interrupted),
+            () = self.stop.cancelled() => Err(MovementError::Interrupted),
             () = tokio::time::sleep_until(due) => Ok(()),
         }
     }
@@ -74,10 +75,10 @@ impl Verifier {
         entity: &Arc<Entity>,
         table: &DynamoTable,
         batch: &[Suspect],
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), MovementError> {
         let keys: Vec<Vec<Cell>> = batch.iter().map(|suspect| suspect.row_key.clone()).collect();
         let survey = self.survey.clone();
-        let looks = persist(async || survey.compare(entity, table, &keys).await).await?;
+        let looks = persist(|| survey.compare(entity, table, &keys)).await?;
         for (suspect, look) in batch.iter().zip(looks) {
             self.take_again(entity, suspect, look);
         }
@@ -85,10 +86,16 @@ impl Verifier {
     }
 
     fn take_again(&mut self, entity: &Entity, suspect: &Suspect, look: Look) {
-        let rests = look.print == suspect.print;
+        let (first, rests) = (suspect.looks == 0, look.print == suspect.print);
+        if first {
+            self.state.report.count(&entity.name, |tally| tally.rows += 1);
+        }
         let (class, attributes, reason) = match &look.standing {
             Standing::NoItem | Standing::Item(Verdict::Equal | Verdict::Expired) => {
-                return self.state.report.count(&entity.name, |tally| tally.in_flight += 1);
+                return self.state.report.count(&entity.name, |tally| match first {
+                    true => tally.equal += 1,
+                    false => tally.in_flight += 1,
+                });
             }
             Standing::Unbuildable(reason) => (Class::Parked, Vec::new(), Some(reason.clone())),
             Standing::Item(Verdict::Missing) => (Class::Missing, Vec::new(), None),
@@ -119,11 +126,11 @@ impl Verifier {
         entity: &Arc<Entity>,
         table: &DynamoTable,
         batch: &[Suspect],
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), MovementError> {
         let (survey, ruleset) = (self.survey.clone(), self.ruleset.clone());
         for suspect in batch {
             let Some(key) = &suspect.stray else { continue };
-            let look = async || survey.stray_again(&ruleset, table, key).await;
+            let look = || survey.stray_again(&ruleset, table, key);
             match persist(look).await? {
                 None => self.state.report.count(&entity.name, |tally| tally.in_flight += 1),
                 Some(stray) => self.state.report.found(Difference {
@@ -140,13 +147,13 @@ impl Verifier {
     }
 
     /// Items without readable bookkeeping that no row explains.
-    pub(super) async fn judge_foreign(&mut self) -> Result<(), VerifyError> {
+    pub(super) async fn judge_foreign(&mut self) -> Result<(), MovementError> {
         let (survey, ruleset) = (self.survey.clone(), self.ruleset.clone());
         let foreign: Vec<ItemKey> = self.state.foreign.iter().cloned().collect();
         for key in foreign {
             let table = ruleset.tables.iter().find(|table| table.name == key.table);
             let Some(table) = table else { continue };
-            if persist(async || survey.is_foreign(&ruleset, table, &key).await).await? {
+            if persist(|| survey.is_foreign(&ruleset, table, &key)).await? {
                 self.state.report.found(Difference {
                     class: Class::Extra,
                     entity: None,
@@ -158,7 +165,7 @@ impl Verifier {
             }
             self.state.foreign.remove(&key);
             if self.stop.is_cancelled() {
-                return Err(VerifyError::Interrupted);
+                return Err(MovementError::Interrupted);
             }
         }
         Ok(())

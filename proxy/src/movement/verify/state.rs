@@ -38,6 +38,11 @@ pub(super) struct Suspect {
 }
 
 impl Suspect {
+    /// A row that nobody has looked at yet.
+    pub fn new(entity: String, row_key: Vec<Cell>) -> Suspect {
+        Suspect { entity, row_key, stray: None, print: 0, looks: 0, seen: Instant::now() }
+    }
+
     pub fn row(entity: &str, look: Look) -> Suspect {
         let (entity, row_key, print) = (entity.to_owned(), look.row_key, look.print);
         Suspect { entity, row_key, stray: None, print, looks: 1, seen: Instant::now() }
@@ -90,12 +95,8 @@ impl State {
     pub fn take_found(&mut self, found: &Difference) {
         match (&found.entity, &found.row_key) {
             (Some(entity), Some(row_key)) => self.suspects.push_back(Suspect {
-                entity: entity.clone(),
-                row_key: row_key.clone(),
                 stray: found.item_key.clone().filter(|_| found.class == Class::Extra),
-                print: 0,
-                looks: 0,
-                seen: Instant::now(),
+                ..Suspect::new(entity.clone(), row_key.clone())
             }),
             _ => self.foreign.extend(found.item_key.clone()),
         }
