@@ -415,5 +415,7 @@ pub const VALIDATION_WAITING_MAX: usize = 50_000;
 pub const VALIDATION_EVERY: Duration = Duration::from_secs(1);
 /// How long a difference has to rest before it is one.
 pub const VALIDATION_SETTLE: Duration = Duration::from_secs(2);
+/// Looks at a key that keeps moving: others wait meanwhile.
+pub const VALIDATION_LOOKS_MAX: u32 = 3;
 /// The last differences that are listed.
 pub const VALIDATION_KEPT_MAX: usize = 100;

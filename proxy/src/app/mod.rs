@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use segue_config::settings::Endpoint;
 use segue_config::{Settings, limits};
 use segue_rules::entity::Ruleset;
@@ -36,8 +37,8 @@ use crate::control::{Live, PhaseControl};
 use crate::dynamo::{Faults, Store};
 use crate::execute::ledger::Ledger;
 use crate::journal::{Journal, Recovery};
-use crate::mirror::{MirrorFaults, MirrorParts};
-use crate::movement::{Sweeper, Validator};
+use crate::mirror::{Mirror, MirrorFaults, MirrorParts};
+use crate::movement::{Sweeper, Validation, Validator};
 use crate::mysql::control::Control;
 use crate::session::{self, Drain, SessionShared};
 use crate::telemetry::{Digests, Metrics};
@@ -206,19 +207,8 @@ async fn run(
     tracker.spawn(Sweeper::without_barrier(mirror.clone()).run());
     let phases =
         Arc::new(PhaseControl::new(live.clone(), settings.phases_path.clone(), metrics.clone()));
-    let validator = Validator::new(mirror.clone(), settings.validation.after, metrics.clone());
-    let operations = Arc::new(SidecarOperations {
-        live: live.clone(),
-        mirror: mirror.clone(),
-        control: control.clone(),
-        store: store.clone(),
-        faults,
-        validation: validator.found(),
-        metrics: metrics.clone(),
-    });
-    if settings.validation.keys_per_second > 0 {
-        tracker.spawn(validator.run(stop_rest.clone()));
-    }
+    let validation = validate(&settings, &mirror, &metrics, &tracker, &stop_rest);
+    let operations = operations_on(&live, &mirror, &control, &store, faults, validation, &metrics);
     let observed = settings.observe_statements.then(|| Arc::new(Digests::default()));
     let ledger: Arc<dyn Ledger> = Arc::new(mirror.clone());
     let sessions = build::session_parts(&settings, &live, ledger, &metrics, &observed, legs);
@@ -255,6 +245,43 @@ async fn run(
         control,
         store,
     })
+}
+
+/// What the HTTP side and reloads work on.
+fn operations_on(
+    live: &Arc<Live>,
+    mirror: &Mirror,
+    control: &Control,
+    store: &Store,
+    faults: Option<Faults>,
+    validation: Arc<Mutex<Validation>>,
+    metrics: &Arc<Metrics>,
+) -> Arc<SidecarOperations> {
+    Arc::new(SidecarOperations {
+        live: live.clone(),
+        mirror: mirror.clone(),
+        control: control.clone(),
+        store: store.clone(),
+        faults,
+        validation,
+        metrics: metrics.clone(),
+    })
+}
+
+/// Starts the second look at applied keys, where it is asked for; its results grow in what this returns.
+fn validate(
+    settings: &Settings,
+    mirror: &Mirror,
+    metrics: &Arc<Metrics>,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Arc<Mutex<Validation>> {
+    let validator = Validator::new(mirror.clone(), settings.validation.after, metrics.clone());
+    let found = validator.found();
+    if settings.validation.keys_per_second > 0 {
+        tracker.spawn(validator.run(stop.clone()));
+    }
+    found
 }
 
 /// Offers the sockets to a successor until a stop begins.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use segue_config::Settings;
+use segue_config::limits::VERIFY_LOOKS_MAX;
 use segue_rules::value::TableName;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +109,7 @@ fn options(arguments: &Arguments, tables: Vec<TableName>) -> VerifyOptions {
         sample: 1.0,
         rows_per_second: arguments.rows_per_second.map(f64::from),
         settle: Duration::from_secs(arguments.settle.into()),
+        looks_max: VERIFY_LOOKS_MAX,
         show_values: false,
     }
 }

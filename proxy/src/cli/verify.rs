@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use segue_config::Settings;
+use segue_config::limits::VERIFY_LOOKS_MAX;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +81,7 @@ async fn verify(
         sample: arguments.sample / 100.0,
         rows_per_second: arguments.rows_per_second.map(f64::from),
         settle: Duration::from_secs(arguments.settle.into()),
+        looks_max: VERIFY_LOOKS_MAX,
         show_values: arguments.show_values,
     };
     compare(stores, settings, options, arguments.restart).await

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use segue_config::limits::{
-    ITEMS_READ_AT_ONCE, VALIDATION_EVERY, VALIDATION_KEPT_MAX, VALIDATION_SETTLE,
+    ITEMS_READ_AT_ONCE, VALIDATION_EVERY, VALIDATION_KEPT_MAX, VALIDATION_LOOKS_MAX,
+    VALIDATION_SETTLE,
 };
 use segue_rules::value::TableName;
 use serde::Serialize;
@@ -62,6 +63,7 @@ impl Validator {
             sample: 1.0,
             rows_per_second: None,
             settle: VALIDATION_SETTLE,
+            looks_max: VALIDATION_LOOKS_MAX,
             show_values: false,
         };
         let (survey, ruleset) = (self.mirror.survey(), self.mirror.ruleset());

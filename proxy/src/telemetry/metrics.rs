@@ -247,26 +247,25 @@ fn paces(registry: &Registry) -> (IntGaugeVec, IntGaugeVec) {
     (pace, paused)
 }
 
-fn written(r: &Registry) -> (IntCounterVec, IntCounterVec) {
+fn written(r: &Registry) -> (IntCounterVec, IntCounterVec, IntCounterVec) {
     let items = counters(r, "segue_items_total", "Items by action.", &["entity", "action"]);
     let help = "Write capacity units by table, at least: indexes come on top.";
-    (items, counters(r, "segue_write_units_total", help, &["table"]))
-}
-
-fn validated(r: &Registry) -> IntCounterVec {
+    let write_units = counters(r, "segue_write_units_total", help, &["table"]);
     let help = "Applied keys looked at again, by result.";
-    counters(r, "segue_validated_total", help, &["result"])
+    let validated = counters(r, "segue_validated_total", help, &["result"]);
+    for result in ["equal", "in_flight", "missing", "different", "unsettled", "parked"] {
+        validated.with_label_values(&[result]);
+    }
+    (items, write_units, validated)
 }
 
 impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
         let (dynamodb_calls, dynamodb_seconds) = dynamodb(&r);
-        let cut = clients_cut(&r);
         let (faults, fault_rules) = faults(&r);
         let (pace, partitions_paused) = paces(&r);
-        let (items, write_units) = written(&r);
-        let validated = validated(&r);
+        let (items, write_units, validated) = written(&r);
         Metrics {
             statements: counters(
                 &r,
@@ -309,7 +308,7 @@ impl Metrics {
                 "segue_connections_total",
                 "Client connections accepted.",
             ),
-            cut,
+            cut: clients_cut(&r),
             upstream_failures: counter(
                 &r,
                 "segue_upstream_failures_total",

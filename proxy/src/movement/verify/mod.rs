@@ -43,6 +43,8 @@ pub struct VerifyOptions {
     pub rows_per_second: Option<f64>,
     /// How long a difference has to settle before it is looked at again.
     pub settle: Duration,
+    /// Looks at what differs and keeps moving.
+    pub looks_max: u32,
     /// Attributes' values go into the report.
     pub show_values: bool,
 }

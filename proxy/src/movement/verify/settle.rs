@@ -106,7 +106,7 @@ impl Verifier {
                 (Class::Different, named.collect(), None)
             }
         };
-        if !rests && suspect.looks < VERIFY_LOOKS_MAX {
+        if !rests && suspect.looks < self.options.looks_max {
             let mut again = Suspect::row(&entity.name, look);
             again.looks = suspect.looks + 1;
             return self.state.suspects.push_back(again);
