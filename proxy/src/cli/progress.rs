@@ -4,7 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::Signals;
@@ -15,9 +15,8 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// Between lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-const KNOWN: &str =
-    "{prefix:28!} {bar:24} {pos:>10}/{len:10} {percent:>3}% {per_sec:>12} ETA {eta}";
-const UNKNOWN: &str = "{prefix:28!} {spinner} {pos:>10} {per_sec:>12}";
+const KNOWN: &str = "{prefix:28!} {bar:24} {pos:>10}/{len:10} {percent:>3}% {rate:>12} ETA {eta}";
+const UNKNOWN: &str = "{prefix:28!} {spinner} {pos:>10} {rate:>12}";
 
 /// Runs the work and shows its progress. Ctrl-C or SIGTERM asks the work to stop, a second one drops it: `None`.
 pub(super) async fn shown<T>(
@@ -137,7 +136,12 @@ fn line(part: &Part, done: usize, parts: usize, elapsed: Duration) -> String {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // The display has nobody to tell that its own text could not be written.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    })
 }
 
 #[cfg(test)]
