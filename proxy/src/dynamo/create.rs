@@ -4,7 +4,7 @@
 //! BatchWriteItem knows no conditions, so it would overwrite what somebody else has just written. A batch of
 //! PartiQL INSERTs does not: each of them fails by itself where an item with its key exists.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -115,9 +115,6 @@ impl Store {
             return outcomes;
         }
         let found = self.get_many(table, &taken).await;
-        let found: Result<HashMap<ItemKey, Item>, StoreError> = found.map(|items| {
-            items.into_iter().filter_map(|item| Some((key_of(table, &item)?, item))).collect()
-        });
         for (item, outcome) in items.iter().zip(&mut outcomes) {
             if matches!(outcome, Ok(WriteOutcome::Conflict { .. })) {
                 let key = key_of(table, item);

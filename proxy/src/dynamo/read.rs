@@ -11,7 +11,7 @@ use segue_rules::entity::{BOOKKEEPING, DynamoTable};
 use segue_rules::value::{Item, ItemKey};
 
 use super::attribute::{SdkItem, item_from_sdk, item_to_sdk, key_to_sdk};
-use super::{Arrival, ScanPage, Store, StoreError};
+use super::{Arrival, ScanPage, Store, StoreError, key_of};
 
 impl Store {
     /// Strongly consistent read of one item.
@@ -37,7 +37,7 @@ impl Store {
         &self,
         table: &DynamoTable,
         keys: &BTreeSet<ItemKey>,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<HashMap<ItemKey, Item>, StoreError> {
         let mut names = HashMap::from([
             ("#segue".to_owned(), BOOKKEEPING.to_owned()),
             ("#pk".to_owned(), table.pk.name.clone()),
@@ -61,8 +61,8 @@ impl Store {
         &self,
         table: &DynamoTable,
         keys: &BTreeSet<ItemKey>,
-    ) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::with_capacity(keys.len());
+    ) -> Result<HashMap<ItemKey, Item>, StoreError> {
+        let mut items = HashMap::with_capacity(keys.len());
         let mut waiting: Vec<SdkItem> = keys.iter().map(|key| key_to_sdk(table, key)).collect();
         while !waiting.is_empty() {
             let later = waiting.split_off(waiting.len().min(ITEMS_READ_AT_ONCE));
@@ -90,7 +90,7 @@ impl Store {
         &self,
         table: &DynamoTable,
         wanted: KeysAndAttributesBuilder,
-    ) -> Result<(Vec<Item>, Vec<SdkItem>), StoreError> {
+    ) -> Result<(HashMap<ItemKey, Item>, Vec<SdkItem>), StoreError> {
         let name = self.table_name(&table.name);
         let wanted = wanted.build().map_err(|error| StoreError::Rejected {
             operation: "BatchGetItem",
@@ -102,7 +102,8 @@ impl Store {
         let answer = self.timed("BatchGetItem", &name, request.send()).await?;
         let items = answer.responses.unwrap_or_default().remove(&name).unwrap_or_default();
         let left = answer.unprocessed_keys.unwrap_or_default().remove(&name);
-        let items = items.iter().map(item_from_sdk).collect();
+        let keyed = |item: Item| Some((key_of(table, &item)?, item));
+        let items = items.iter().map(item_from_sdk).filter_map(keyed).collect();
         Ok((items, left.map(|left| left.keys).unwrap_or_default()))
     }
 

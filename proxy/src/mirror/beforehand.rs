@@ -12,7 +12,6 @@ use segue_rules::value::{Item, ItemKey};
 use super::bookkeeping;
 use super::parts::Shared;
 use super::queue::{Priority, Target};
-use crate::dynamo;
 
 /// Items of one entity.
 pub(super) struct Beforehand<'a> {
@@ -57,10 +56,6 @@ impl Beforehand<'_> {
                 return HashMap::new();
             }
         };
-        let items: HashMap<ItemKey, Item> = items
-            .into_iter()
-            .filter_map(|item| Some((dynamo::key_of(self.table, &item)?, item)))
-            .collect();
         for (key, item) in &items {
             if let Existing { tag: Some(tag), owner: Some(owner) } = bookkeeping::read(item) {
                 self.shared.tags.learn(key, &owner, &tag);

@@ -16,7 +16,7 @@ use super::bookkeeping;
 use super::parts::Shared;
 use super::queue::Target;
 use super::run::{Ended, Outcome, Read, Run};
-use crate::dynamo::{self, Arrival, StoreError, WriteOutcome};
+use crate::dynamo::{Arrival, StoreError, WriteOutcome};
 use crate::mysql::control::ViewRow;
 
 /// What the keys of one batch have in common.
@@ -136,8 +136,7 @@ impl Together<'_> {
         // Where they cannot be read the refreshes find out by themselves.
         let found = self.shared.store.get_many(self.table, &wanted).await.unwrap_or_default();
         self.shared.expect_items(&self.entity.name, found.len() * 2 > wanted.len());
-        let keyed = |item: Item| Some((dynamo::key_of(self.table, &item)?, item));
-        found.into_iter().filter_map(keyed).collect()
+        found
     }
 
     /// Creates items; those keys that are not settled by it go on.
@@ -233,11 +232,8 @@ impl Together<'_> {
                 return on;
             }
         };
-        let width = self.entity.view.key_width;
-        let mut rows: HashMap<Vec<Cell>, ViewRow> = rows
-            .into_iter()
-            .map(|row| (row.main[..width.min(row.main.len())].to_vec(), row))
-            .collect();
+        let mut rows: HashMap<Vec<Cell>, ViewRow> =
+            rows.into_iter().map(|row| (row.row_key(&self.entity.view).to_vec(), row)).collect();
         for way in &mut created {
             // A row under another spelling of its key counts as gone: the next look at it is by itself.
             way.read = way.run.image(rows.remove(&way.run.target.key), moment);

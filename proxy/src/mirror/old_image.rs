@@ -184,11 +184,10 @@ async fn driving_rows(
         return Ok(());
     }
     for row in shared.control.view(entity, keys).await? {
-        let width = entity.view.key_width.min(row.main.len());
         found.driving.insert(OldDriving {
             entity: entity.name.clone(),
             table: entity.source.clone(),
-            key: row.main[..width].to_vec(),
+            key: row.row_key(&entity.view).to_vec(),
             item: entity.item_key(&row.main),
         });
     }

@@ -154,9 +154,8 @@ pub(crate) async fn run_batch(
         }
     };
     let joins_decide = expand::joins_decide_key(&ruleset, entity);
-    let width = entity.view.key_width;
     let mut rows: BTreeMap<Vec<Cell>, ViewRow> =
-        rows.into_iter().map(|row| (row.main[..width.min(row.main.len())].to_vec(), row)).collect();
+        rows.into_iter().map(|row| (row.row_key(&entity.view).to_vec(), row)).collect();
     // Rows under a key that nobody asked for in that spelling: someone's key is spelled otherwise.
     let asked: BTreeSet<&Vec<Cell>> = keys.iter().collect();
     let respelled = rows.keys().any(|key| !asked.contains(key));
@@ -293,7 +292,7 @@ impl Run<'_> {
         let seen = self.shared.forthcoming.now();
         let gone = |respelled| Read { image: RowImage::Gone, item: None, respelled, seen };
         let Some(row) = row else { return gone(None) };
-        let spelled = &row.main[..self.entity.view.key_width.min(row.main.len())];
+        let spelled = row.row_key(&self.entity.view);
         if spelled != self.target.key {
             return gone(Some(spelled.to_vec()));
         }

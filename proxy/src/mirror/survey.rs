@@ -183,10 +183,9 @@ impl Survey {
         keys: &[Vec<Cell>],
     ) -> Result<Vec<Look>, SurveyError> {
         let now = SystemTime::now();
-        let width = entity.view.key_width;
         let rows = self.control.view(entity, keys).await?;
         let rows: HashMap<&[Cell], &ViewRow> =
-            rows.iter().map(|row| (&row.main[..width.min(row.main.len())], row)).collect();
+            rows.iter().map(|row| (row.row_key(&entity.view), row)).collect();
         let row = |key: &Vec<Cell>| rows.get(key.as_slice()).copied();
         let built: Vec<_> = keys
             .iter()
@@ -195,13 +194,9 @@ impl Survey {
         let wanted: BTreeSet<ItemKey> =
             built.iter().flatten().flatten().map(|built| built.key.clone()).collect();
         let items = match wanted.is_empty() {
-            true => Vec::new(),
+            true => HashMap::new(),
             false => self.store.get_many(table, &wanted).await?,
         };
-        let items: HashMap<ItemKey, Item> = items
-            .into_iter()
-            .filter_map(|item| Some((dynamo::key_of(table, &item)?, item)))
-            .collect();
         let looks = keys.iter().zip(built).map(|(key, built)| {
             let (item_key, standing, found) = match built {
                 None | Some(Err(BuildError::KeyAbsent { .. })) => (None, Standing::NoItem, None),
@@ -286,10 +281,9 @@ impl Survey {
             let Some(entity) = items.first().map(|item| item.entity.clone()) else { continue };
             let keys: Vec<Vec<Cell>> = items.iter().map(|item| item.row_key.clone()).collect();
             let rows = self.control.view(&entity, &keys).await?;
-            let width = entity.view.key_width;
             let homes: BTreeMap<&[Cell], Option<ItemKey>> = rows
                 .iter()
-                .map(|row| (&row.main[..width.min(row.main.len())], entity.item_key(&row.main)))
+                .map(|row| (row.row_key(&entity.view), entity.item_key(&row.main)))
                 .collect();
             strays.extend(items.into_iter().filter(|item| {
                 let home = homes.get(item.row_key.as_slice()).and_then(Option::as_ref);

@@ -183,9 +183,8 @@ impl Together<'_> {
         }
         let mut rows = BTreeMap::new();
         for (entity, keys) in places.into_values() {
-            let width = entity.view.key_width;
             for row in snapshot.view(entity, &keys).await? {
-                let key = row.main[..width.min(row.main.len())].to_vec();
+                let key = row.row_key(&entity.view).to_vec();
                 rows.insert((entity.name.clone(), key), row);
             }
         }

@@ -16,7 +16,8 @@ pub use keyed::Snapshot;
 pub use pool::{Control, Reads};
 pub use server::ServerFacts;
 
-use segue_rules::value::Row;
+use segue_rules::entity::ViewQuery;
+use segue_rules::value::{Cell, Row};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
@@ -37,4 +38,11 @@ pub struct ViewRow {
     pub main: Row,
     /// `children[i]`: rows of the entity's i-th child query for this driving row, in order.
     pub children: Vec<Vec<Row>>,
+}
+
+impl ViewRow {
+    /// The driving row's key, as MySQL spells it.
+    pub fn row_key(&self, view: &ViewQuery) -> &[Cell] {
+        &self.main[..view.key_width.min(self.main.len())]
+    }
 }
